@@ -1,0 +1,43 @@
+"""The device contract. Wrappers (capture, faults) obey it and stack on any device."""
+from libc.stdint cimport uint32_t
+from netapp.iobuf.chain cimport Chain
+
+cdef enum:
+    # Device.features: what the device does for frames that we transmit …
+    FEATURE_CHECKSUM = 1         # completes CHECKSUM_PARTIAL
+    FEATURE_TSO4 = 2             # cuts GSO_TCPV4 frames of up to 65,535 bytes of IP packet
+    FEATURE_USO = 4
+    # … and what it may hand us.
+    FEATURE_RX_CHECKSUM = 16     # frames marked CHECKSUM_VALID (or CHECKSUM_PARTIAL, which counts as valid)
+    FEATURE_RX_TSO4 = 32         # frames larger than the MTU, scattered over slots
+
+
+cdef class FrameReceiver:
+    cdef int receive_frame(self, Chain frame) except -1  # takes the frame over; never raises on account of its bytes
+
+
+cdef class Queue:
+    """A pair of receive and transmit rings; used by one core only.
+
+    A received frame begins at its Ethernet header; its first view holds the whole frame or at least 256 bytes and lies
+    in a slot with headroom. offload.csum_start and header_length of a frame to transmit count from its first byte.
+    """
+    cdef readonly Device device
+    cdef FrameReceiver receiver                          # None: frames are dropped and counted
+    cdef void set_receiver(self, FrameReceiver receiver) # wrappers put themselves between
+    cdef int poll(self, int budget) except -1            # hands up to `budget` frames up, reaps completions; frames
+    cdef bint transmit(self, Chain frame) except -1      # True: taken over. False: the ring is full, frame unchanged
+    cdef int flush(self) except -1                       # tells the device about what was transmitted, once a turn
+    cdef bint enable_interrupts(self) except -1          # True: frames are waiting already, no interrupt will tell
+    cdef int disable_interrupts(self) except -1
+    cdef object interrupt_source(self)                   # for Interrupts.attach
+
+
+cdef class Device:
+    cdef readonly str name
+    cdef readonly bytes mac                              # 6 bytes
+    cdef readonly uint32_t mtu                           # of the IP packet, bytes
+    cdef readonly uint32_t features                      # FEATURE_…
+    cdef readonly tuple queues
+    cpdef dict counters(self)
+    cpdef object close(self)                             # idempotent; gives every slot back

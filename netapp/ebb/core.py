@@ -1,0 +1,259 @@
+"""Ebbs: ids, references, representatives, faults (EbbRT, OSDI'16, section 3.2). The interface is in the `.pxd`."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+import enum
+from collections import deque
+
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
+from cython.cimports.libc.stdlib import free, realloc
+from cython.cimports.libc.string import memset
+from cython.cimports.netapp.ebb import ids
+
+EVENT_MANAGER = ids.EVENT_MANAGER_ID
+TIMER = ids.TIMER_ID
+BUFFER_POOL = ids.BUFFER_POOL_ID
+NETWORK_MANAGER = ids.NETWORK_MANAGER_ID
+TCP = ids.TCP_ID
+
+
+class EbbKind(enum.Enum):
+    """PER_CORE: every core faults in its own. SHARED: lives on its owner core, others send it messages."""
+
+    PER_CORE = "per-core"
+    SHARED = "shared"
+
+
+class EbbError(LookupError):
+    """An EbbId that names no Ebb, or that is taken already; or no core is running."""
+
+
+class _Definition:
+    __slots__ = ("fault_handler", "kind", "owner")
+
+    def __init__(self, fault_handler: object, kind: EbbKind, owner: int) -> None:
+        self.fault_handler = fault_handler
+        self.kind = kind
+        self.owner = owner
+
+
+class RemoteRepresentative:
+    """What a core that does not own a shared Ebb reaches: messages, by value, to the owner core's representative."""
+
+    def __init__(self, ebb_id: int, owner: Core) -> None:
+        self.ebb_id = ebb_id
+        self.owner = owner
+
+    def send(self, method: str, message: bytes) -> None:
+        """Calls `method(message)` on the owner's representative, in a later turn of the owner core."""
+        self.owner.post(self.ebb_id, method, message)
+
+
+def fault(ebb_id):
+    if running is None:
+        raise EbbError(f"Ebb {ebb_id} referred to outside any core: use `with core:`")
+    return running.fault(ebb_id)
+
+
+class Representative:
+    def destroy(self):
+        """The Ebb is being destroyed: gives back what this representative holds. It is not called again."""
+
+    def counters(self):
+        """Name to value, in the order of the struct."""
+        i: cython.Py_ssize_t
+        names: tuple = self.counter_names
+        if names is None:
+            return {}
+        return {names[i]: self.counter_values[i] for i in range(len(names))}
+
+
+class Core:
+    def __cinit__(self, namespace: EbbNamespace, index):
+        self.namespace = namespace
+        self.index = index
+        self.inbox = deque()
+        self.outer = []
+
+    def __dealloc__(self):
+        free(self.entries)
+
+    def activate(self):
+        """Makes this the running core. A turn begins with it: several cores can then share a process."""
+        global translation, running
+        translation = self.entries
+        running = self
+
+    def __enter__(self):
+        self.outer.append(running)
+        self.activate()
+        return self
+
+    def __exit__(self, *exc_info):
+        global translation, running
+        outer: Core = self.outer.pop()
+        if outer is not None:
+            outer.activate()
+        else:
+            running = None
+            translation = no_translation
+
+    def fault(self, ebb_id):
+        definition = self.namespace.ebbs.get(ebb_id)
+        if definition is None:
+            raise EbbError(f"no Ebb has the id {ebb_id}")
+        if definition.kind is EbbKind.SHARED and definition.owner != self.index:
+            made = RemoteRepresentative(ebb_id, self.namespace.cores[definition.owner])
+        else:
+            made = definition.fault_handler(self, ebb_id)
+        if self.entries[ebb_id] != cython.NULL:
+            raise EbbError(f"the fault handler of Ebb {ebb_id} referred to its own Ebb")
+        if isinstance(made, Representative):
+            built: Representative = made
+            built.ebb_id = ebb_id
+            built.core = self
+        Py_INCREF(made)
+        self.entries[ebb_id] = cython.cast(cython.pointer(PyObject), made)
+        return made
+
+    def remove(self, ebb_id):
+        entry: cython.pointer(PyObject) = self.entries[ebb_id]
+        if entry == cython.NULL:
+            return 0
+        found: object = cython.cast(object, entry)
+        # The entry stays until destroy() returned: what the representative gives back may need to reach it.
+        try:
+            if isinstance(found, Representative):
+                with self:
+                    found.destroy()
+                cython.cast(Representative, found).core = None
+        finally:
+            self.entries[ebb_id] = cython.NULL
+            Py_DECREF(found)
+        return 1
+
+    def post(self, ebb_id, method, message):
+        """Any core: `method(message)` of this core's representative of `ebb_id` is called in a later turn."""
+        self.inbox.append((ebb_id, method, message))
+        if self.wake is not None:
+            self.wake()
+
+    def deliver(self):
+        """Dispatches the messages that had arrived when called; returns their number. Run by the event manager."""
+        waiting: cython.int = len(self.inbox)
+        for _ in range(waiting):
+            ebb_id, method, message = self.inbox.popleft()
+            getattr(representative(ebb_id), method)(message)
+        return waiting
+
+
+class EbbNamespace:
+    def __cinit__(self, cores=1):
+        self.ebbs = {}
+        self.released = []
+        self.next_id = ids.FIRST_DYNAMIC_ID
+        self.cores = tuple([Core(self, index) for index in range(cores)])
+        self._reserve(64)
+
+    def _reserve(self, capacity):
+        global translation
+        core: Core
+        entries: cython.pointer(cython.pointer(PyObject))
+        for core in self.cores:
+            entries = cython.cast(
+                cython.pointer(cython.pointer(PyObject)), realloc(core.entries, capacity * cython.sizeof(cython.p_void))
+            )
+            if entries == cython.NULL:
+                raise MemoryError
+            memset(entries + self.capacity, 0, (capacity - self.capacity) * cython.sizeof(cython.p_void))
+            core.entries = entries
+            if core is running:
+                translation = entries
+        self.capacity = capacity
+        return 0
+
+    def install(self, ebb_id, fault_handler, kind=EbbKind.PER_CORE, owner=0):
+        """Defines the well-known Ebb `ebb_id`. `fault_handler(core, ebb_id)` returns a core's new representative."""
+        if not 0 < ebb_id < self.capacity:
+            raise EbbError(f"{ebb_id} is no well-known EbbId")
+        if ebb_id in self.ebbs:
+            raise EbbError(f"the EbbId {ebb_id} is taken: destroy that Ebb first")
+        if owner >= len(self.cores):
+            raise EbbError(f"the owner core {owner} does not exist")
+        self.ebbs[ebb_id] = _Definition(fault_handler, kind, owner)
+
+    def create(self, fault_handler, kind=EbbKind.PER_CORE, owner=0):
+        """Defines a new Ebb and returns its id. Ids of destroyed Ebbs are used again."""
+        ebb_id: cython.uint
+        if self.released:
+            ebb_id = self.released.pop()
+        else:
+            ebb_id = self.next_id
+            if ebb_id >= self.capacity:
+                self._reserve(self.capacity * 2)
+            self.next_id += 1
+        self.install(ebb_id, fault_handler, kind, owner)
+        return ebb_id
+
+    def representatives(self, ebb_id):
+        """The representatives that exist, by core index; a shared Ebb has one, on its owner core."""
+        core: Core
+        found: dict = {}
+        if ebb_id in self.ebbs:
+            for core in self.cores:
+                if core.entries[ebb_id] != cython.NULL:
+                    entry: object = cython.cast(object, core.entries[ebb_id])
+                    if not isinstance(entry, RemoteRepresentative):
+                        found[core.index] = entry
+        return found
+
+    def destroy(self, ebb_id):
+        """Destroys the Ebb: its representatives, on every core, then its id. Raises EbbError if there is none."""
+        core: Core
+        if ebb_id not in self.ebbs:
+            raise EbbError(f"no Ebb has the id {ebb_id}")
+        for core in self.cores:
+            core.remove(ebb_id)
+        del self.ebbs[ebb_id]
+        if ebb_id >= ids.FIRST_DYNAMIC_ID:
+            self.released.append(ebb_id)
+
+    def counters(self):
+        """Every counting Ebb's values, summed over its representatives: {class name: {counter: value}}."""
+        gathered: dict = {}
+        for ebb_id in self.ebbs:
+            for found in self.representatives(ebb_id).values():
+                if isinstance(found, Representative) and cython.cast(Representative, found).counter_names is not None:
+                    totals: dict = gathered.setdefault(type(found).__name__, {})
+                    for name, value in found.counters().items():
+                        totals[name] = totals.get(name, 0) + value
+        return gathered
+
+
+class EbbRef:
+    def __cinit__(self, ebb_id):
+        if running is None or ebb_id not in running.namespace.ebbs:
+            raise EbbError(f"no Ebb has the id {ebb_id}")
+        self.ebb_id = ebb_id
+
+    def __call__(self):
+        """The running core's representative, built on first use."""
+        return representative(self.ebb_id)
+
+    def __repr__(self):
+        return f"EbbRef({self.ebb_id})"
+
+
+def running_core():
+    """The core that runs now, or None outside any."""
+    return running
+
+
+# Outside any core every well-known id faults, which says what is wrong.
+_empty = cython.declare(cython.pointer(PyObject)[64])
+memset(_empty, 0, cython.sizeof(_empty))
+no_translation = cython.cast(cython.pointer(cython.pointer(PyObject)), cython.address(_empty[0]))
+translation = no_translation
+running = None

@@ -1,0 +1,30 @@
+"""What the event layer needs from a platform. `netapp.hosted` and `netapp.native` implement these."""
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef class Clock:
+    """Monotonic time. Nothing but the event manager reads it, once a turn."""
+    cdef uint64_t now(self) noexcept         # ns
+
+
+cdef class WallClock:
+    """Time of day."""
+    cpdef int64_t nanoseconds(self)          # since 1970-01-01 00:00 UTC
+
+
+cdef class Entropy:
+    cpdef bytes random_bytes(self, int count)        # fit for cryptographic keys
+
+
+cdef class InterruptHandler:
+    cdef int interrupt(self) except -1       # runs at the start of a turn; must not sleep
+
+
+cdef class Interrupts:
+    """Interrupt sources of one core. `source` is what the platform knows them by: hosted, a file descriptor that is
+    ready to read (edge-triggered); with the virtual clock, any object."""
+    cdef int dispatch(self) except -1                # runs the handlers of pending interrupts; how many
+    cdef int wait(self, int64_t timeout) except -1   # sleeps until one is pending, or `timeout` ns passed; -1: for ever
+    cpdef object attach(self, object source, InterruptHandler handler)
+    cpdef object detach(self, object source)
+    cpdef object wake(self)                          # ends a wait() of this core; from signal handlers and other cores

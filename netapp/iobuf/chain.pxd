@@ -1,0 +1,77 @@
+"""Chains: lists of views on slots that are one run of bytes, and the IOBuf that Python sees one view through.
+
+Ownership: a Chain owns its views, a view owns one reference on its slot. A view is in at most one chain; `clone` and
+`split` make new views, never copies. A chain given to `send`, `append_chain` or `transmit` is emptied: its views moved.
+The bytes under a view whose slot has other references do not change: only `prepend` and `reserve_tail` write, and only
+where the slot has one reference or never lent those bytes.
+"""
+from cython cimport final
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from netapp.iobuf.pool cimport iobuf_t, slot_t, pool_t
+
+cdef enum:
+    # offload_t.flags
+    CHECKSUM_PARTIAL = 1         # the checksum at csum_start + csum_offset holds the pseudo-header's sum: complete it
+    CHECKSUM_VALID = 2           # received, and the device vouches for the transport checksum
+    # offload_t.gso_type
+    GSO_NONE = 0
+    GSO_TCPV4 = 1
+    GSO_UDP_L4 = 5
+
+cdef struct offload_t:
+    # struct virtio_net_hdr of VIRTIO 1.2, 5.1.6, in host byte order: the device completes checksum and segmentation.
+    uint8_t flags
+    uint8_t gso_type
+    uint16_t header_length       # Ethernet + IP + transport
+    uint16_t gso_size            # payload bytes of a segment
+    uint16_t csum_start          # from the frame's first byte
+    uint16_t csum_offset         # from csum_start
+
+
+@final
+cdef class Chain:
+    cdef iobuf_t* head
+    cdef iobuf_t* tail
+    cdef readonly uint32_t count             # views
+    cdef readonly uint64_t length            # bytes; len(chain)
+    cdef offload_t offload                   # of a frame on its way from or to a device
+    cdef slot_t* write_slot                  # where write() and reserve_tail() go on; one reference; NULL: none yet
+    cdef uint8_t* write_next                 # its first byte never lent to a view
+
+    # Machine interface. An argument out of range is the caller's bug; nothing is checked in a release build.
+    cdef void append_view(self, iobuf_t* view) noexcept
+    cdef void prepend_view(self, iobuf_t* view) noexcept
+    cdef void advance(self, uint64_t length) noexcept          # drops bytes at the front, frees emptied views
+    cdef void trim(self, uint64_t length) noexcept             # drops bytes at the end
+    cdef uint8_t* prepend(self, uint32_t length, uint16_t place) noexcept   # room at the front; NULL: exhausted
+    cdef uint8_t* reserve_tail(self, uint32_t length, uint16_t place) noexcept  # contiguous room at the end; NULL
+    cdef bint append_copy(self, const uint8_t* data, uint64_t length, uint16_t place) noexcept
+    cdef bint append_range(self, iobuf_t* view, uint64_t offset, uint64_t length) noexcept
+    cdef void copy_out(self, uint64_t offset, uint8_t* to, uint64_t length) noexcept
+    cdef void move_from(self, Chain other) noexcept            # takes all of other's views, to the end
+    cdef Chain take_front(self, uint64_t length)               # the first bytes, as a chain of their own
+    cdef Chain compact(self, uint16_t place)                   # a copy in as few bytes of slots as classes allow
+
+    # For everyone. Raises ValueError for a length beyond the chain, MemoryError when the pool is exhausted.
+    cpdef object append(self, object data)           # a Chain is emptied into this one; bytes are wrapped and held
+    cpdef object write(self, bytes data)             # copies into pool memory
+    cpdef Chain split(self, uint64_t length)         # the first bytes, as a chain of their own
+    cpdef Chain clone(self)
+    cpdef object discard(self, uint64_t length)      # drops bytes at the front
+    cpdef object drop_tail(self, uint64_t length)
+    cpdef bytes tobytes(self)
+    cpdef object clear(self)
+    cpdef uint64_t pinned(self)                      # bytes of slots that this chain keeps alive, each view on its own
+    cpdef Chain stored(self)                         # what to keep: itself, or a compact copy (design: 1.45)
+
+cdef Chain new_chain()
+cdef Chain wrap(object data)                         # an immutable bytes-like, held until the last view goes
+
+
+@final
+cdef class IOBuf:
+    """One view, for Python. Exports the buffer protocol: its slot is not reused while a memoryview of it lives."""
+    cdef slot_t* slot
+    cdef uint8_t* data
+    cdef Py_ssize_t length
+    cdef Py_ssize_t shape[1]

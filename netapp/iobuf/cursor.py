@@ -1,0 +1,233 @@
+"""Reading fields, lines and tokens out of a chain, across its views."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint64_t
+from cython.cimports.libc.string import memchr, memcpy
+from cython.cimports.netapp.iobuf.chain import Chain
+from cython.cimports.netapp.iobuf.pool import iobuf_t
+
+_SPACE = cython.declare(cython.int, 32)
+_RETURN = cython.declare(cython.int, 13)
+_NEWLINE = cython.declare(cython.int, 10)
+
+
+class Cursor:
+    def __init__(self, chain=None):
+        if chain is not None:
+            self.reset(chain)
+
+    def _step(self):
+        """Goes over to the next view that has bytes; False at the chain's end."""
+        while self.view != cython.NULL and self.next == self.limit:
+            self.view = self.view.next
+            if self.view != cython.NULL:
+                self.next = self.view.data
+                self.limit = self.view.data + self.view.length
+        return self.view != cython.NULL
+
+    def reset(self, chain):
+        if chain is None:
+            raise TypeError("a cursor needs a chain")
+        self.chain = chain
+        self.position = 0
+        self.line_end = 0
+        self.view = chain.head
+        if self.view != cython.NULL:
+            self.next = self.view.data
+            self.limit = self.view.data + self.view.length
+
+    def remaining(self):
+        return self.chain.length - self.position
+
+    def skip(self, length):
+        if length > self.chain.length - self.position:
+            raise EOFError(f"skip({length}) with {self.chain.length - self.position} bytes left")
+        self._skip(length)
+
+    def _skip(self, length):
+        room: uint64_t
+        self.position += length
+        while self._step():
+            room = self.limit - self.next
+            if length <= room:
+                self.next += length
+                return
+            length -= room
+            self.next = self.limit
+
+    def _copy(self, to, length):
+        """Copies `length` bytes that are there and goes over them."""
+        piece: uint64_t
+        self.position += length
+        while length and self._step():
+            piece = self.limit - self.next
+            if piece > length:
+                piece = length
+            memcpy(to, self.next, piece)
+            to += piece
+            self.next += piece
+            length -= piece
+
+    def read(self, length):
+        found: bytes
+        if length > self.chain.length - self.position:
+            raise EOFError(f"read({length}) with {self.chain.length - self.position} bytes left")
+        found = PyBytes_FromStringAndSize(cython.NULL, length)
+        self._copy(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(found)), length)
+        return found
+
+    def take(self, length):
+        found: Chain = Chain.__new__(Chain)
+        if length > self.chain.length - self.position:
+            raise EOFError(f"take({length}) with {self.chain.length - self.position} bytes left")
+        if length and self._step():
+            if not found.append_range(self.view, self.next - self.view.data, length):
+                raise MemoryError("no memory for another view")
+            self._skip(length)
+        return found
+
+    def find(self, byte, limit=0xFFFFFFFFFFFFFFFF):
+        view: cython.pointer(iobuf_t) = self.view
+        at: cython.pointer(uint8_t) = self.next
+        room: uint64_t
+        distance: uint64_t = 0
+        hit: cython.p_void
+        if view == cython.NULL:
+            return -1
+        room = self.limit - at
+        while True:
+            if room > limit - distance:
+                room = limit - distance
+            if room:
+                hit = memchr(at, byte, room)
+                if hit != cython.NULL:
+                    return distance + cython.cast(uint64_t, cython.cast(cython.pointer(uint8_t), hit) - at)
+            distance += room
+            view = view.next
+            if view == cython.NULL or distance >= limit:
+                return -1
+            at = view.data
+            room = view.length
+
+    def read_uint(self, length):
+        value: uint64_t = 0
+        i: cython.int
+        if length < 1 or length > 8:
+            raise ValueError("read_uint() reads 1 to 8 bytes")
+        if cython.cast(uint64_t, length) > self.chain.length - self.position:
+            raise EOFError(f"read_uint({length}) with {self.chain.length - self.position} bytes left")
+        for i in range(length):
+            self._step()
+            value = (value << 8) | self.next[0]
+            self.next += 1
+        self.position += length
+        return value
+
+    def line(self, limit=0xFFFFFFFFFFFFFFFF):
+        distance: int64_t
+        before: uint8_t
+        if not self._step():
+            return False
+        distance = self.find(_NEWLINE, limit)
+        if distance < 0:
+            return False
+        self.line_end = self.position + distance
+        if distance > 0:
+            if self.limit - self.next > distance:
+                before = self.next[distance - 1]
+            else:
+                self.chain.copy_out(self.line_end - 1, cython.address(before), 1)
+            if before == _RETURN:
+                self.line_end -= 1
+        return True
+
+    def _spaces(self):
+        """Goes over spaces; False at the end of the line."""
+        while self.position < self.line_end and self._step():
+            if self.next[0] != _SPACE:
+                return True
+            self.next += 1
+            self.position += 1
+        return False
+
+    def _token_length(self):
+        """The length of the token that begins here."""
+        left: uint64_t = self.line_end - self.position
+        room: uint64_t = self.limit - self.next
+        hit: cython.p_void
+        distance: int64_t
+        if left <= room:
+            hit = memchr(self.next, _SPACE, left)
+            if hit == cython.NULL:
+                return left
+            return cython.cast(uint64_t, cython.cast(cython.pointer(uint8_t), hit) - self.next)
+        distance = self.find(_SPACE, left)
+        return left if distance < 0 else cython.cast(uint64_t, distance)
+
+    def token(self):
+        length: uint64_t
+        found: bytes
+        if not self._spaces():
+            return None
+        length = self._token_length()
+        if cython.cast(uint64_t, self.limit - self.next) >= length:
+            found = PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.next), length)
+            self.next += length
+            self.position += length
+            return found
+        found = PyBytes_FromStringAndSize(cython.NULL, length)
+        self._copy(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(found)), length)
+        return found
+
+    def word(self):
+        value: uint64_t = 0
+        length: uint64_t
+        shift: cython.int = 0
+        if not self._spaces():
+            return 0
+        length = self._token_length()
+        if length > 8:
+            return 0
+        self.position += length
+        while length:
+            self._step()
+            value |= cython.cast(uint64_t, self.next[0]) << shift
+            shift += 8
+            self.next += 1
+            length -= 1
+        return value
+
+    def number(self):
+        value: uint64_t = 0
+        length: uint64_t
+        digit: uint64_t
+        good: cython.bint = True
+        if not self._spaces():
+            return -1
+        length = self._token_length()
+        self.position += length
+        while length:
+            self._step()
+            digit = cython.cast(uint64_t, self.next[0]) - 48
+            if digit > 9 or value > (0x7FFFFFFFFFFFFFFF - digit) // 10:
+                good = False
+            else:
+                value = value * 10 + digit
+            self.next += 1
+            length -= 1
+        return cython.cast(int64_t, value) if good else -1
+
+    def end_line(self):
+        if self.line_end > self.position:
+            self._skip(self.line_end - self.position)
+        if self._step() and self.next[0] == _RETURN:
+            self.next += 1
+            self.position += 1
+            self._step()
+        if self.view != cython.NULL and self.next[0] == _NEWLINE:
+            self.next += 1
+            self.position += 1

@@ -1,0 +1,32 @@
+"""What the network layer offers to transports (tcp, udp, icmp), and what these register with it."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from netapp.iobuf.chain cimport Chain
+from netapp.net.address cimport address_t
+
+cdef struct ip_info_t:
+    # Of a received packet; the struct lives during the call only.
+    address_t source
+    address_t destination
+    uint8_t protocol
+    uint8_t ttl
+    uint8_t traffic_class
+    bint multicast               # to a broadcast or multicast address, of the link or of IP
+    const uint8_t* header        # of the IP packet, still there before the packet's first byte
+    uint32_t header_length
+
+
+cdef class Transport:
+    cdef int receive_packet(self, Chain packet, ip_info_t* info) except -1   # packet begins at the transport's header
+
+
+cdef class Path:
+    """The way to one destination: source address, interface and next hop. Kept by a connection for its life; finds out
+    itself when the route or the neighbour changes."""
+    cdef readonly uint32_t mtu               # of an IP packet, bytes
+    cdef readonly uint32_t features          # Device.features
+    cdef address_t source
+    cdef address_t destination
+    # Prepends the lower headers and hands the packet to the device, or to the neighbour's queue while its address is
+    # being resolved. Empties or frees `packet`. False: the device's ring is full, the packet was not sent.
+    # Adds its headers' length to offload.csum_start and header_length, which count from the transport's header.
+    cdef bint send(self, Chain packet, uint8_t protocol) except -1
