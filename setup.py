@@ -11,10 +11,13 @@ beside them, so that PYTHONPATH=build/debug/lib runs the same program.
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 INSTALLED = ("netapp", "appliances")
@@ -96,6 +99,13 @@ class Build(build_ext):
         self.parallel = self.parallel or JOBS
         super().finalize_options()
 
+    def build_extension(self, ext: Extension) -> None:
+        target = Path(self.get_ext_fullpath(ext.name))
+        before = target.stat().st_mtime if target.exists() else 0.0
+        super().build_extension(ext)
+        if target.stat().st_mtime != before:
+            print(f"Compiled {ext.name}", flush=True)
+
     def run(self) -> None:
         if not self.extensions:
             return
@@ -168,8 +178,16 @@ class Build(build_ext):
                     target.unlink()
 
 
+class BuildPlain(build_py):
+    """Makes the stubs first, which a wheel carries."""
+
+    def run(self) -> None:
+        subprocess.run([sys.executable, "tools/stubs.py"], check=True)
+        super().run()
+
+
 os.chdir(ROOT)
 setup(
     ext_modules=[] if os.environ.get("NETAPP_SKIP_EXT") else modules(),
-    cmdclass={"build_ext": Build},
+    cmdclass={"build_ext": Build, "build_py": BuildPlain},
 )

@@ -1,0 +1,32 @@
+"""Which build the tests run on: NETAPP_VARIANT, as tools/python sets it, and never another one by accident."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import netapp
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIANT = os.environ.get("NETAPP_VARIANT") or "release"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    expected = (ROOT if VARIANT == "release" else ROOT / "build" / VARIANT / "lib") / "netapp"
+    found = Path(netapp.__file__ or "").resolve().parent
+    if found != expected:
+        raise pytest.UsageError(f"netapp comes from {found}, not from {expected}: run tools/python {VARIANT} -m pytest")
+
+
+def pytest_report_header() -> str:
+    return f"netapp: {VARIANT} build"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """System tests run on the release build only."""
+    if VARIANT == "release":
+        return
+    system = [item for item in items if item.get_closest_marker("system")]
+    if system:
+        config.hook.pytest_deselected(items=system)
+        items[:] = [item for item in items if item not in system]
