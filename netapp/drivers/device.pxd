@@ -1,6 +1,6 @@
 """The device contract. Wrappers (capture, faults) obey it and stack on any device."""
-from libc.stdint cimport uint32_t
-from netapp.iobuf.chain cimport Chain
+from libc.stdint cimport uint32_t, uint64_t
+from netapp.iobuf.chain cimport Chain, offload_t
 
 cdef enum:
     # Device.features: what the device does for frames that we transmit …
@@ -24,6 +24,8 @@ cdef class Queue:
     """
     cdef readonly Device device
     cdef FrameReceiver receiver                          # None: frames are dropped and counted
+    cdef uint64_t* counter_values                        # as many as counter_names; owned by the subclass
+    cdef readonly tuple counter_names
     cdef void set_receiver(self, FrameReceiver receiver) # wrappers put themselves between
     cdef int poll(self, int budget) except -1            # hands up to `budget` frames up, reaps completions; frames
     cdef bint transmit(self, Chain frame) except -1      # True: taken over. False: the ring is full, frame unchanged
@@ -31,6 +33,7 @@ cdef class Queue:
     cdef bint enable_interrupts(self) except -1          # True: frames are waiting already, no interrupt will tell
     cdef int disable_interrupts(self) except -1
     cdef object interrupt_source(self)                   # for Interrupts.attach
+    cpdef dict counters(self)
 
 
 cdef class Device:
@@ -39,5 +42,8 @@ cdef class Device:
     cdef readonly uint32_t mtu                           # of the IP packet, bytes
     cdef readonly uint32_t features                      # FEATURE_…
     cdef readonly tuple queues
-    cpdef dict counters(self)
+    cpdef dict counters(self)                            # summed over the queues
     cpdef object close(self)                             # idempotent; gives every slot back
+
+cdef object offload_tuple(offload_t* offload)            # as device.Offload
+cdef int set_offload(offload_t* offload, object values) except -1

@@ -1,0 +1,492 @@
+"""A wire in memory. Checksum and segmentation offloads are done by the wire where the receiving end lacks them."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.netapp.drivers.device import (
+    FEATURE_CHECKSUM,
+    FEATURE_RX_CHECKSUM,
+    FEATURE_RX_TSO4,
+    FEATURE_TSO4,
+    offload_tuple,
+    set_offload,
+)
+from cython.cimports.netapp.iobuf.chain import (
+    CHECKSUM_PARTIAL,
+    CHECKSUM_VALID,
+    GSO_NONE,
+    GSO_TCPV4,
+    Chain,
+    new_chain,
+    offload_t,
+)
+from cython.cimports.netapp.iobuf.pool import (
+    FRAME_BYTES,
+    FRAME_CLASS,
+    HEADROOM,
+    PLACE_DEVICE,
+    PLACE_USER,
+    UNIT_BYTES,
+    UNIT_CLASS,
+    iobuf_t,
+    new_iobuf,
+    pool_t,
+    release_slot,
+    running_pool,
+    slot_t,
+    take_slot,
+)
+from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16, store32
+from cython.cimports.netapp.wire.checksum import fold, sum_bytes, sum_chain, sum_pseudo_header
+
+COUNTERS = (
+    "tx_frames",
+    "tx_bytes",
+    "tx_full",
+    "tx_oversized",
+    "tx_malformed",
+    "tx_link_down",
+    "rx_frames",
+    "rx_bytes",
+    "rx_segments",
+    "rx_no_slots",
+    "rx_no_receiver",
+    "interrupts",
+)
+
+_ETHERNET = cython.declare(uint32_t, 14)
+_LONGEST_IP = cython.declare(uint32_t, 65535)
+_LONGEST_HEADERS = cython.declare(uint32_t, 142)  # Ethernet with two VLAN tags, IPv4, TCP, both with all options
+_FIN_PSH = cython.declare(uint8_t, 0x09)
+_CWR = cython.declare(uint8_t, 0x80)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _link_length(header: cython.pointer(uint8_t), length: uint64_t) -> uint32_t:
+    """Bytes of the Ethernet header with its VLAN tags (IEEE 802.1Q)."""
+    at: uint32_t = _ETHERNET
+    while at <= 18 and at + 4 <= length and (load16(header + at - 2) == 0x8100 or load16(header + at - 2) == 0x88A8):
+        at += 4
+    return at
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _store_checksum(at: cython.pointer(uint8_t), total: uint64_t) -> cython.void:
+    checksum: uint16_t = ~fold(total)
+    # RFC 768: a checksum of zero is transmitted as all ones. For TCP the two mean the same.
+    if checksum == 0:
+        checksum = 0xFFFF
+    memcpy(at, cython.address(checksum), 2)
+
+
+@cython.cfunc
+def _allocate(length: uint64_t) -> Chain:
+    """Slots for a received frame, in the running core's pool; None when it is exhausted."""
+    frame: Chain = new_chain()
+    pool: cython.pointer(pool_t) = running_pool()
+    slot: cython.pointer(slot_t) = take_slot(pool, FRAME_CLASS, PLACE_DEVICE)
+    view: cython.pointer(iobuf_t)
+    start: uint32_t = HEADROOM
+    piece: uint32_t
+    while True:
+        if slot == cython.NULL:
+            return None
+        piece = slot.size - start
+        if piece > length:
+            piece = cython.cast(uint32_t, length)
+        view = new_iobuf(slot, slot.memory + start, piece)
+        if view == cython.NULL:
+            release_slot(slot)
+            return None
+        frame.append_view(view)
+        length -= piece
+        if length == 0:
+            return frame
+        start = 0
+        slot = take_slot(pool, UNIT_CLASS, PLACE_DEVICE)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _fill(frame: Chain, skip: uint32_t, source: Chain, offset: uint64_t) -> cython.void:
+    """Copies source's bytes from `offset` on to the frame's bytes after the first `skip`, which lie in its first view."""
+    view: cython.pointer(iobuf_t) = frame.head
+    while view != cython.NULL:
+        source.copy_out(offset, view.data + skip, view.length - skip)
+        offset += view.length - skip
+        skip = 0
+        view = view.next
+
+
+@cython.cfunc
+def _bytes(frame: Chain) -> bytes:
+    """The frame's bytes; not counted as copied, for it leaves the program."""
+    copy: bytes = PyBytes_FromStringAndSize(cython.NULL, frame.length)
+    frame.copy_out(0, cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(copy)), frame.length)
+    return copy
+
+
+class MemoryQueue:
+    def __cinit__(self, capacity):
+        i: uint32_t
+        if capacity < 1 or capacity & (capacity - 1):
+            raise ValueError(f"a ring of {capacity} frames: choose a power of two")
+        self.ring = cython.cast(cython.pointer(cython.pointer(PyObject)), calloc(capacity, cython.sizeof(cython.p_void)))
+        self.eager = cython.cast(cython.pointer(uint8_t), calloc(capacity, 1))
+        if self.ring == cython.NULL or self.eager == cython.NULL:
+            raise MemoryError
+        self.capacity = capacity
+        for i in range(self.capacity):
+            chain: Chain = Chain.__new__(Chain)
+            Py_INCREF(chain)
+            self.ring[i] = cython.cast(cython.pointer(PyObject), chain)
+        self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.count))
+        self.counter_names = COUNTERS
+
+    def __dealloc__(self):
+        if self.ring != cython.NULL:
+            self._free_ring()
+        free(self.ring)
+        free(self.eager)
+
+    def poll(self, budget):
+        done: cython.int = 0
+        peer: MemoryQueue = self.peer
+        frame: Chain
+        self._reap()
+        if self.filled - self.reaped < self.capacity:
+            self.blocked = False
+        while done < budget and peer.consumed != peer.published:
+            frame = self._arrive()
+            done += 1
+            if frame is None:
+                continue
+            if self.receiver is None:
+                self.count.rx_no_receiver += 1
+                continue
+            self.receiver.receive_frame(frame)
+        if done and peer.blocked:
+            peer._raise()
+        return done
+
+    def transmit(self, frame):
+        chain: Chain
+        place: uint64_t
+        if self.closed or self.peer.closed:
+            self.count.tx_link_down += 1
+            frame.advance(frame.length)
+            return True
+        self._reap()
+        if self.filled - self.reaped == self.capacity:
+            self.count.tx_full += 1
+            self.blocked = True
+            return False
+        if not self._well_formed(frame):
+            frame.advance(frame.length)
+            return True
+        place = self.filled & (self.capacity - 1)
+        chain = cython.cast(Chain, self.ring[place])
+        self.count.tx_frames += 1
+        self.count.tx_bytes += frame.length
+        chain.move_from(frame)
+        chain.offload = frame.offload
+        self.eager[place] = False
+        self.filled += 1
+        return True
+
+    def flush(self):
+        if self.published != self.filled:
+            self.published = self.filled
+            self.peer._raise()
+        return 0
+
+    def enable_interrupts(self):
+        # Nothing lies between this and a look: one thread runs both ends.
+        self.interrupts_enabled = True
+        return self.peer.consumed != self.peer.published or (self.blocked and self.reaped != self.consumed)
+
+    def disable_interrupts(self):
+        self.interrupts_enabled = False
+        return 0
+
+    def interrupt_source(self):
+        return self
+
+    def _raise(self):
+        if self.interrupts_enabled and not self.closed:
+            self.count.interrupts += 1
+            if self.notify is not None:
+                self.notify(self)
+        return 0
+
+    def _reap(self):
+        chain: Chain
+        while self.reaped != self.consumed:
+            chain = cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)])
+            chain.advance(chain.length)
+            self.reaped += 1
+
+    def _well_formed(self, frame):
+        """Whether a device would send this; counts what it would not."""
+        header: uint8_t[144]
+        offload: cython.pointer(offload_t) = cython.address(frame.offload)
+        copied: uint64_t = _LONGEST_HEADERS if frame.length > _LONGEST_HEADERS else frame.length
+        link: uint32_t
+        transport: uint32_t
+        limit: uint64_t
+        memset(header, 0, cython.sizeof(header))
+        frame.copy_out(0, header, copied)
+        link = _link_length(header, frame.length)
+        limit = _LONGEST_IP if offload.gso_type == GSO_TCPV4 else self.device.mtu
+        if frame.length > limit + link:
+            self.count.tx_oversized += 1
+            return False
+        if frame.length and offload.gso_type == GSO_NONE:
+            if not offload.flags & CHECKSUM_PARTIAL:
+                return True
+            if cython.cast(uint64_t, offload.csum_start) + offload.csum_offset + 2 <= frame.length:
+                # The field lies in the receiver's first view.
+                if cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2 <= FRAME_BYTES - HEADROOM:
+                    return True
+        elif offload.gso_type == GSO_TCPV4 and offload.flags & CHECKSUM_PARTIAL and offload.gso_size:
+            transport = link + (header[link] & 15) * 4
+            if (
+                transport + 20 <= copied
+                and load16(header + link - 2) == 0x0800
+                and header[link] >= 0x45
+                and header[link + 9] == 6
+                and (header[transport + 12] >> 4) >= 5
+                and transport + (header[transport + 12] >> 4) * 4 <= copied
+            ):
+                transport += (header[transport + 12] >> 4) * 4
+                if transport - link + offload.gso_size <= self.device.mtu:
+                    return True
+                self.count.tx_oversized += 1
+                return False
+        self.count.tx_malformed += 1
+        return False
+
+    def _consume(self):
+        place: uint64_t = self.consumed & (self.capacity - 1)
+        chain: Chain
+        self.consumed += 1
+        if self.eager[place]:
+            chain = cython.cast(Chain, self.ring[place])
+            # Other cores' slots are given back by their owner only.
+            if chain.head.slot.home.pool == running_pool():
+                chain.advance(chain.length)
+
+    def _arrive(self):
+        """The peer's foremost frame, or the next segment of it, in slots of the running core; None: dropped."""
+        peer: MemoryQueue = self.peer
+        source: Chain = cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)])
+        frame: Chain
+        if source.offload.gso_type == GSO_TCPV4 and not self.device.features & FEATURE_RX_TSO4:
+            frame = self._segment(source)
+        else:
+            frame = self._copy(source)
+            peer._consume()
+        if frame is None:
+            self.count.rx_no_slots += 1
+        else:
+            self.count.rx_frames += 1
+            self.count.rx_bytes += frame.length
+        return frame
+
+    def _copy(self, source):
+        frame: Chain = _allocate(source.length)
+        offload: cython.pointer(offload_t)
+        if frame is None:
+            return None
+        _fill(frame, 0, source, 0)
+        frame.offload = source.offload
+        if not self.device.features & FEATURE_RX_CHECKSUM:
+            offload = cython.address(frame.offload)
+            if offload.flags & CHECKSUM_PARTIAL and offload.gso_type == GSO_NONE:
+                _store_checksum(
+                    frame.head.data + offload.csum_start + offload.csum_offset, sum_chain(frame, offload.csum_start, 0)
+                )
+                memset(offload, 0, cython.sizeof(offload_t))
+            elif not offload.flags & CHECKSUM_PARTIAL:
+                offload.flags = 0
+        return frame
+
+    def _segment(self, source):
+        """Cuts as a network card does: each segment with the first one's headers, brought up to date."""
+        header: uint8_t[144]
+        frame: Chain
+        at: cython.pointer(uint8_t)
+        link: uint32_t
+        transport: uint32_t
+        headers: uint32_t
+        piece: uint32_t = source.offload.gso_size
+        offset: uint64_t = self.segment_offset
+        last: cython.bint
+        source.copy_out(0, header, _LONGEST_HEADERS if source.length > _LONGEST_HEADERS else source.length)
+        link = _link_length(header, source.length)
+        transport = link + (header[link] & 15) * 4
+        headers = transport + (header[transport + 12] >> 4) * 4
+        last = headers + offset + piece >= source.length
+        if last:
+            piece = cython.cast(uint32_t, source.length - headers - offset)
+        frame = _allocate(headers + piece)
+        if frame is not None:
+            at = frame.head.data
+            memcpy(at, header, headers)
+            _fill(frame, headers, source, headers + offset)
+            store16(at + link + 2, cython.cast(uint16_t, headers - link + piece))
+            store16(at + link + 4, cython.cast(uint16_t, load16(header + link + 4) + offset // source.offload.gso_size))
+            memset(at + link + 10, 0, 2)
+            _store_checksum(at + link + 10, sum_bytes(at + link, transport - link, 0))
+            store32(at + transport + 4, cython.cast(uint32_t, load32(header + transport + 4) + offset))
+            if not last:
+                at[transport + 13] &= ~_FIN_PSH
+            # RFC 3168, 6.1.2: CWR says that the window was reduced once: on the first segment only.
+            if offset:
+                at[transport + 13] &= ~_CWR
+            memset(at + transport + 16, 0, 2)
+            _store_checksum(
+                at + transport + 16,
+                sum_chain(
+                    frame,
+                    transport,
+                    sum_pseudo_header(
+                        raw32(at + link + 12), raw32(at + link + 16), 6, headers - transport + piece
+                    ),
+                ),
+            )
+            if self.device.features & FEATURE_RX_CHECKSUM:
+                frame.offload.flags = CHECKSUM_VALID
+            self.count.rx_segments += 1
+        self.segment_offset = offset + piece
+        if last:
+            self.segment_offset = 0
+            self.peer._consume()
+        return frame
+
+    def _close(self):
+        """Takes the frames back that are in the ring, arrived or not."""
+        self.closed = True
+        self.published = self.filled
+        self.consumed = self.filled
+        self.reaped = self.filled
+        self.peer.segment_offset = 0
+        self._free_ring()
+        self.receiver = None
+        self.notify = None
+        return 0
+
+    def _free_ring(self):
+        i: uint32_t
+        entry: cython.pointer(PyObject)
+        for i in range(self.capacity):
+            entry = self.ring[i]
+            if entry != cython.NULL:
+                self.ring[i] = cython.NULL
+                Py_DECREF(cython.cast(object, entry))
+
+
+class MemoryEnd:
+    def __init__(self):
+        raise TypeError("the ends of a MemoryWire are its attributes a and b")
+
+    def send(self, data, offload=None):
+        """Transmits one frame at once; gives its memory back as soon as the other end took it."""
+        queue: MemoryQueue = self.queue
+        frame: Chain
+        at: cython.pointer(uint8_t)
+        if isinstance(data, Chain):
+            frame = data
+        else:
+            frame = new_chain()
+            rest: bytes = bytes(data)
+            offset: cython.Py_ssize_t = 0
+            piece: cython.Py_ssize_t
+            while offset < len(rest):
+                piece = len(rest) - offset
+                if piece > UNIT_BYTES:
+                    piece = UNIT_BYTES
+                at = frame.reserve_tail(piece, PLACE_USER)
+                if at == cython.NULL:
+                    raise MemoryError("the buffer pool is exhausted")
+                memcpy(at, PyBytes_AS_STRING(rest) + offset, piece)
+                offset += piece
+        if offload is not None:
+            set_offload(cython.address(frame.offload), offload)
+        before: uint64_t = queue.filled
+        taken: cython.bint = queue.transmit(frame)
+        if queue.filled != before:
+            queue.eager[before & (queue.capacity - 1)] = True
+        queue.flush()
+        return taken
+
+    def receive(self):
+        return [data for data, _ in self.receive_offloaded()]
+
+    def receive_offloaded(self):
+        queue: MemoryQueue = self.queue
+        peer: MemoryQueue = queue.peer
+        frame: Chain
+        frames: list = []
+        queue._reap()
+        while peer.consumed != peer.published:
+            frame = queue._arrive()
+            if frame is not None:
+                frames.append((_bytes(frame), offload_tuple(cython.address(frame.offload))))
+        if peer.blocked:
+            peer._raise()
+        return frames
+
+    def close(self):
+        self.queue._close()
+
+
+@cython.cfunc
+def _end(name: str, mac: bytes, mtu: uint32_t, features: uint32_t, capacity: uint32_t) -> MemoryEnd:
+    end: MemoryEnd = MemoryEnd.__new__(MemoryEnd)
+    if features & ~(FEATURE_CHECKSUM | FEATURE_TSO4 | FEATURE_RX_CHECKSUM | FEATURE_RX_TSO4):
+        raise ValueError(f"a memory wire does not have all of the features {features:#x}")
+    # A segment to cut has its checksum to be completed (VIRTIO 1.2, 5.1.3.1), each way.
+    if features & FEATURE_TSO4 and not features & FEATURE_CHECKSUM:
+        raise ValueError("TSO4 needs CHECKSUM")
+    if features & FEATURE_RX_TSO4 and not features & FEATURE_RX_CHECKSUM:
+        raise ValueError("RX_TSO4 needs RX_CHECKSUM")
+    end.name = name
+    end.mac = mac
+    end.mtu = mtu
+    end.features = features
+    end.queue = MemoryQueue(capacity)
+    end.queue.device = end
+    end.queues = (end.queue,)
+    return end
+
+
+class MemoryWire:
+    def __cinit__(
+        self,
+        features_a=0,
+        features_b=0,
+        mtu=1500,
+        capacity=256,
+        mac_a=b"\x02\0\0\0\0\x0a",
+        mac_b=b"\x02\0\0\0\0\x0b",
+    ):
+        if not 68 <= mtu <= 65535:
+            raise ValueError(f"an MTU of {mtu} bytes: choose 68 to 65535 (RFC 791)")
+        self.a = _end("wire-a", mac_a, mtu, features_a, capacity)
+        self.b = _end("wire-b", mac_b, mtu, features_b, capacity)
+        self.a.queue.peer = self.b.queue
+        self.b.queue.peer = self.a.queue
+
+    def close(self):
+        """Closes both ends."""
+        self.a.close()
+        self.b.close()
