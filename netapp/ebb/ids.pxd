@@ -5,4 +5,5 @@ cdef enum:
     BUFFER_POOL_ID = 3
     NETWORK_MANAGER_ID = 4
     TCP_ID = 5
+    CONGESTION_CONTROL_ID = 6
     FIRST_DYNAMIC_ID = 16

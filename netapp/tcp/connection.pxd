@@ -1,0 +1,130 @@
+"""A connection's state (RFC 9293, 3.3.1), with its names. What happens to it is in the files beside this one."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from netapp.event.timer cimport timer_entry_t
+from netapp.iobuf.chain cimport Chain
+from netapp.iobuf.pool cimport iobuf_t
+from netapp.net.address cimport address_t
+from netapp.net.transport cimport Path
+from netapp.tcp.congestion.control cimport CongestionControl
+from netapp.tcp.handler cimport HandlerBinding, TcpHandler
+from netapp.tcp.listener cimport Listener
+from netapp.tcp.manager cimport TcpManager
+from netapp.tcp.reassembly cimport Reassembly
+
+cdef enum:
+    # States, in an order such that `>= ESTABLISHED` is "synchronized and past the handshake".
+    CLOSED = 0
+    LISTEN
+    SYN_SENT
+    SYN_RECEIVED
+    ESTABLISHED
+    FIN_WAIT_1
+    FIN_WAIT_2
+    CLOSE_WAIT
+    CLOSING
+    LAST_ACK
+    TIME_WAIT
+
+cdef enum:
+    # Connection.flags
+    ACK_NOW = 1                  # an acknowledgment goes out at the end of the turn
+    ACK_DELAYED = 2              # one is owed; it may wait for data or its timer
+    TOUCHED = 4                  # on the manager's list for the end of the turn
+    FIN_QUEUED = 8               # close() was called: FIN follows the send queue
+    FIN_SENT = 16
+    PAUSED = 32                  # pause(): data stays in the stack
+    IN_CALLBACK = 64
+    WAS_FULL = 128               # the send queue was full: writable() is owed at low water
+    STARVED = 256                # on the manager's list of those not fed because of send_limit_total
+    IN_RECOVERY = 512            # fast recovery (RFC 6582)
+    WINDOW_SCALING = 1024        # both sides offered it (RFC 7323, 2.2)
+    SYN_TIMED_OUT = 2048         # RFC 6298 (5.7)
+    FIN_RECEIVED = 4096
+    TIMING = 8192                # an RTT measurement runs
+    # Callbacks that are due.
+    UP_CONNECTED = 1 << 16
+    UP_PEER_CLOSED = 1 << 17
+    UP_WRITABLE = 1 << 18
+    UP_CLOSED = 1 << 19
+
+cdef enum:
+    # Connection.deadlines
+    TIMER_RETRANSMIT = 0
+    TIMER_PERSIST
+    TIMER_DELAYED_ACK
+    TIMER_LINGER                 # end of TIME_WAIT, or of waiting in FIN_WAIT_2
+    TIMERS
+
+cdef struct key_t:
+    address_t remote
+    address_t local
+    uint32_t ports               # remote << 16 | local
+
+
+cdef class Connection:
+    """Ownership: the manager's table holds a connection from open to CLOSED; its handler and it hold each other until
+    closed() returned. send_queue holds what the peer has not acknowledged: it begins at snd_una (at iss + 1 while
+    the SYN is unacknowledged)."""
+    cdef key_t key
+    cdef uint32_t hash
+    cdef uint32_t flags
+    cdef uint8_t state
+    cdef readonly TcpManager tcp
+    cdef TcpHandler handler                  # None before the handshake of a passive open, and after closed()
+    cdef HandlerBinding binding
+    cdef object factory                      # of an active open
+    cdef Listener listener                   # while SYN_RECEIVED of a passive open
+    cdef Path path
+    cdef CongestionControl congestion
+    cdef object error                        # what closed() will say
+
+    # Send sequence space
+    cdef uint32_t iss
+    cdef uint32_t snd_una
+    cdef uint32_t snd_nxt                    # highest sent, and one
+    cdef uint32_t snd_next_cut               # where output goes on: snd_nxt, or below it after a time-out
+    cdef uint32_t snd_wnd                    # bytes, scaled
+    cdef uint32_t snd_wl1
+    cdef uint32_t snd_wl2
+    cdef uint32_t max_snd_wnd                # largest window the peer ever offered
+    cdef uint16_t snd_mss                    # payload bytes of a full segment
+    cdef uint8_t snd_wnd_shift
+    cdef Chain send_queue
+    cdef iobuf_t* cut_view                   # in send_queue, where snd_next_cut is; NULL: find it from the head
+    cdef uint32_t cut_offset                 # within cut_view; may be its end
+
+    # Receive sequence space
+    cdef uint32_t irs
+    cdef uint32_t rcv_nxt
+    cdef uint32_t rcv_adv                    # right edge of the window offered; never moves back
+    cdef uint32_t rcv_unacked                # payload bytes since our last acknowledgment
+    cdef uint16_t rcv_mss                    # largest payload seen of the peer
+    cdef uint8_t rcv_wnd_shift
+    cdef Chain received                      # in order, not yet handed up; None: nothing
+    cdef Reassembly reassembly               # None: nothing is out of order
+
+    # Timing (RFC 6298), ns
+    cdef uint64_t srtt                       # 0: not measured yet
+    cdef uint64_t rttvar
+    cdef uint64_t rto
+    cdef uint64_t timed_at
+    cdef uint32_t timed_seq                  # the measurement ends with an acknowledgment of this
+    cdef uint8_t backoff                     # doublings of the time-out
+    cdef uint64_t unanswered_since           # first time-out since the last progress; 0: none
+    cdef uint64_t deadlines[TIMERS]          # 0: off
+    cdef timer_entry_t timer
+
+    # Congestion control (RFC 5681, 6582), bytes
+    cdef uint32_t cwnd
+    cdef uint32_t ssthresh
+    cdef uint32_t recover
+    cdef uint32_t bytes_acked                # towards the next increase of cwnd (RFC 3465)
+    cdef uint8_t duplicate_acks
+    cdef uint64_t last_send                  # ns
+
+    # For appliances, mostly through TcpHandler.
+    cpdef object send(self, object data)     # a Chain, which is emptied, or immutable bytes-like
+    cpdef object close(self)
+    cpdef object abort(self)
+    cpdef object pause(self)
+    cpdef object resume(self)

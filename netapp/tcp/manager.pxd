@@ -1,0 +1,106 @@
+"""The tcp Ebb: listeners, the connection table, configuration and counters of a core's TCP."""
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from netapp.ebb.core cimport Representative, representative
+from netapp.ebb.ids cimport TCP_ID
+from netapp.net.address cimport address_t
+from netapp.net.transport cimport ip_info_t
+from netapp.iobuf.chain cimport Chain
+from netapp.tcp.connection cimport Connection, key_t
+from netapp.tcp.listener cimport Listener
+from netapp.tcp.options cimport options_t
+from netapp.tcp.table cimport ConnectionTable
+from netapp.tcp.handler cimport HandlerBinding
+
+cdef struct segment_t:
+    # A segment's header in host byte order (RFC 9293, 3.3.1: SEG.…), and its text's length.
+    uint32_t seq
+    uint32_t ack
+    uint32_t length              # bytes of text
+    uint16_t window              # as in the header, not scaled
+    uint16_t urgent
+    uint8_t flags
+    options_t options            # parsed for SYNs only
+
+cdef struct tcp_config_t:
+    uint64_t receive_window
+    uint64_t send_limit
+    uint64_t send_limit_total
+    uint32_t backlog
+    uint32_t max_connections
+    uint64_t minimum_rto
+    uint64_t initial_rto
+    uint64_t maximum_rto
+    uint64_t delayed_ack
+    uint64_t give_up
+    uint64_t syn_give_up
+    uint64_t syn_received_give_up
+    uint64_t time_wait
+    uint64_t fin_wait_2
+    uint8_t window_scale
+
+cdef struct tcp_counters_t:
+    uint64_t segments_in
+    uint64_t segments_out
+    uint64_t retransmitted
+    uint64_t fast_retransmits
+    uint64_t timeouts
+    uint64_t window_probes
+    uint64_t duplicate_acks
+    uint64_t out_of_order
+    uint64_t connects            # active opens
+    uint64_t accepts             # passive opens that reached ESTABLISHED
+    uint64_t closed              # connections that ended
+    uint64_t resets_in
+    uint64_t resets_out
+    uint64_t challenge_acks
+    uint64_t callback_exceptions
+    uint64_t coalesced_bytes     # of waiting data, copied to pin less
+    uint64_t exhausted           # segments not sent, or data not kept, for want of slots
+    uint64_t transmit_full       # times that output stopped at a full ring
+    uint64_t dropped_short
+    uint64_t dropped_header
+    uint64_t dropped_checksum
+    uint64_t dropped_multicast
+    uint64_t dropped_options
+    uint64_t dropped_no_connection
+    uint64_t dropped_backlog
+    uint64_t dropped_table_full
+    uint64_t dropped_sequence
+    uint64_t dropped_acknowledgment
+    uint64_t dropped_flags
+    uint64_t dropped_window      # text beyond the window
+    uint64_t dropped_reassembly  # no range left
+    uint64_t dropped_closed      # text after the connection was aborted or its FIN
+
+
+cdef class TcpManager(Representative):
+    cdef tcp_config_t config
+    cdef tcp_counters_t counts
+    cdef ConnectionTable table
+    cdef dict listeners                      # (port) -> list of Listener
+    cdef dict bindings                       # handler class -> HandlerBinding
+    cdef uint64_t secret[2]                  # RFC 6528
+    cdef uint16_t next_port                  # RFC 6056's counter
+    cdef PyObject** touched                  # connections with output due at the end of the turn; references
+    cdef uint32_t touched_count
+    cdef uint32_t touched_capacity
+    cdef PyObject** blocked                  # the same, waiting for room in a device's ring
+    cdef uint64_t queued_bytes               # in all send queues
+    cdef list starved                        # connections not fed because of send_limit_total
+    cdef object output_hook
+    cdef object retry_poller
+    cdef uint64_t challenge_second           # RFC 5961, 7: challenge ACKs are throttled
+    cdef uint32_t challenges
+    cdef int touch(self, Connection c) except -1
+    cdef int send_touched(self) except -1
+    cdef int feed_starved(self) except -1
+    cdef int drop_connection(self, Connection c) except -1   # out of the table
+    cdef HandlerBinding binding_of(self, object handler)
+    cdef Connection new_connection(self, key_t* key)
+    cdef int receive_segment(self, Chain packet, ip_info_t* info) except -1
+    cdef int syn_arrives(self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, Chain packet, uint64_t now) except -1
+    cpdef list connections(self)
+
+cdef inline TcpManager tcp():
+    return <TcpManager>representative(TCP_ID)

@@ -1,0 +1,8 @@
+"""A segment arrives (RFC 9293, 3.10.7), for a connection that exists."""
+from libc.stdint cimport uint64_t
+from netapp.iobuf.chain cimport Chain
+from netapp.tcp.connection cimport Connection
+from netapp.tcp.manager cimport segment_t
+
+# `payload` begins at the segment's first byte of text; it is taken over.
+cdef int segment_arrives(Connection c, segment_t* segment, Chain payload, uint64_t now) except -1

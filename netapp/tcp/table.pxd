@@ -1,0 +1,32 @@
+"""The connection table: open addressing, linear probing, deletion by shifting back; O(1), resizes."""
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+from netapp.tcp.connection cimport Connection, key_t
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    /* The product's halves folded: every input bit reaches every output bit. */
+    static inline uint64_t netapp_mix(uint64_t a, uint64_t b) {
+        __uint128_t product = (__uint128_t)a * b;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    """
+    uint64_t mix "netapp_mix"(uint64_t a, uint64_t b) noexcept nogil
+
+cdef struct entry_t:
+    PyObject* connection         # one reference; NULL: free
+    uint32_t hash
+
+
+cdef class ConnectionTable:
+    cdef entry_t* entries
+    cdef uint32_t mask
+    cdef readonly uint32_t count
+    cdef uint64_t secret[3]                  # a peer that chooses its ports cannot choose the bucket
+    cdef uint32_t hash_of(self, key_t* key) noexcept
+    cdef Connection find(self, key_t* key, uint32_t hashed)      # None: there is none
+    cdef int insert(self, Connection connection) except -1
+    cdef int remove(self, Connection connection) except -1       # 0: it was not in
+    cdef int _grow(self) except -1
+    cpdef list all(self)

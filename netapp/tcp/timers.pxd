@@ -1,0 +1,17 @@
+"""A connection's timers share one lazy entry of the wheel, and the estimator of the time-out (RFC 6298)."""
+from libc.stdint cimport uint64_t
+from netapp.event.timer cimport timers
+from netapp.tcp.connection cimport Connection
+
+cdef inline void set_timer(Connection c, int which, uint64_t deadline):
+    c.deadlines[which] = deadline
+    if not c.timer.pending or deadline < c.timer.deadline:
+        timers().set(&c.timer, deadline)
+
+cdef inline void stop_timer(Connection c, int which) noexcept:
+    # The wheel's entry stays: when it fires it looks which deadline is next.
+    c.deadlines[which] = 0
+
+cdef void prepare_timers(Connection c) noexcept
+cdef void stop_timers(Connection c) noexcept
+cdef void measured(Connection c, uint64_t rtt) noexcept      # ns
