@@ -9,6 +9,7 @@ beside them, so that PYTHONPATH=build/debug/lib runs the same program.
 """
 
 import fcntl
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -84,6 +85,21 @@ def modules() -> list[Extension]:
     return found
 
 
+def leave_pointers_unchecked() -> None:
+    """With overflowcheck, the pinned Cython checks `pointer - pointer` as if both were integers (cython issue 4921)."""
+    from Cython.Compiler.ExprNodes import SubNode
+
+    analyse = SubNode.analyse_c_operation
+
+    def patched(node: SubNode, env: object) -> None:
+        analyse(node, env)
+        if node.operand1.type.is_ptr or node.operand1.type.is_array:
+            node.overflow_check = False
+
+    SubNode.analyse_c_operation = patched
+    multiprocessing.set_start_method("fork", force=True)  # the patch must reach the workers
+
+
 class Build(build_ext):
     """cythonize, then compile: both in parallel and only what changed."""
 
@@ -132,6 +148,8 @@ class Build(build_ext):
     def cythonize(self) -> None:
         from Cython.Build import cythonize
 
+        if VARIANT == "debug":
+            leave_pointers_unchecked()
         output = Path("build", VARIANT, "c")
         changed = Path("setup.py").stat().st_mtime
         for extension in self.extensions:
