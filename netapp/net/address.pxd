@@ -16,6 +16,9 @@ cdef inline address_t mapped(uint32_t ipv4) noexcept:
 cdef inline uint32_t ipv4_of(address_t address) noexcept:
     return <uint32_t>(address.low >> 32)
 
+cdef inline bint is_ipv4(address_t address) noexcept:
+    return address.high == 0 and <uint32_t>address.low == 0xffff0000UL
+
 cdef inline bint same(address_t a, address_t b) noexcept:
     return a.low == b.low and a.high == b.high
 

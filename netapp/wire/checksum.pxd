@@ -1,6 +1,7 @@
 """The internet checksum (RFC 1071). Sums are in memory byte order: fold() gives what is stored as it is."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.iobuf.chain cimport Chain
+from netapp.wire.bytes cimport swap32
 
 cdef extern from *:
     """
@@ -33,11 +34,9 @@ cdef extern from *:
         return netapp_add64(netapp_add64(total, word + 16), word + 24);
     }
     #endif
-    static inline uint32_t netapp_swap32(uint32_t value) { return __builtin_bswap32(value); }
     """
     uint64_t add64 "netapp_add64"(uint64_t total, const void* at) noexcept nogil      # 8 bytes
     uint64_t add256 "netapp_add256"(uint64_t total, const void* at) noexcept nogil    # 32 bytes
-    uint32_t swap32 "netapp_swap32"(uint32_t value) noexcept nogil
 
 # `initial` is an earlier result, or several added up; results are below 2^34, so that adding some never overflows.
 cdef uint64_t sum_bytes(const uint8_t* data, uint64_t length, uint64_t initial) noexcept

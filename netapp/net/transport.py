@@ -1,0 +1,15 @@
+"""The base classes that transports and paths derive from; the network layer calls through their vtables."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+
+class Transport:
+    def receive_packet(self, packet, info):
+        raise NotImplementedError(f"{type(self).__name__} has no receive_packet(): declare it in its .pxd")
+
+
+class Path:
+    def send(self, packet, protocol):
+        raise NotImplementedError(f"{type(self).__name__} has no send(): declare it in its .pxd")
