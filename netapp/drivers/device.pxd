@@ -45,5 +45,27 @@ cdef class Device:
     cpdef dict counters(self)                            # summed over the queues
     cpdef object close(self)                             # idempotent; gives every slot back
 
+
+
+cdef class QueueWrapper(Queue):
+    """Hands every call on to `inner`; received frames come to `receive_frame`. A wrapper overrides what it changes."""
+    cdef readonly Queue inner
+    cdef Between between                                 # the inner queue's receiver
+    cdef int _wrap(self, Device device, Queue inner) except -1
+    cdef int receive_frame(self, Chain frame) except -1  # from the inner queue; receiver is not None
+    cdef int close_queue(self) except -1                 # gives back what the wrapper holds
+
+
+cdef class Between(FrameReceiver):
+    cdef QueueWrapper queue
+
+
+cdef class DeviceWrapper(Device):
+    """A device around another; `queues` wrap the queues of `inner`."""
+    cdef readonly Device inner
+    cdef bint closed
+    cdef int _wrap(self, Device inner, list queues) except -1
+
+
 cdef object offload_tuple(offload_t* offload)            # as device.Offload
 cdef int set_offload(offload_t* offload, object values) except -1

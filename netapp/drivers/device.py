@@ -86,3 +86,73 @@ class Device:
 
     def close(self):
         raise NotImplementedError
+
+
+class Between:
+    def receive_frame(self, frame):
+        return self.queue.receive_frame(frame)
+
+
+class QueueWrapper:
+    def _wrap(self, device, inner):
+        between: Between = Between()
+        between.queue = self
+        self.device = device
+        self.inner = inner
+        self.between = between
+        return 0
+
+    def receive_frame(self, frame):
+        return self.receiver.receive_frame(frame)
+
+    def close_queue(self):
+        return 0
+
+    def set_receiver(self, receiver):
+        self.receiver = receiver
+        self.inner.set_receiver(None if receiver is None else self.between)
+
+    def poll(self, budget):
+        return self.inner.poll(budget)
+
+    def transmit(self, frame):
+        return self.inner.transmit(frame)
+
+    def flush(self):
+        return self.inner.flush()
+
+    def enable_interrupts(self):
+        return self.inner.enable_interrupts()
+
+    def disable_interrupts(self):
+        return self.inner.disable_interrupts()
+
+    def interrupt_source(self):
+        return self.inner.interrupt_source()
+
+    def counters(self):
+        return self.inner.counters() | Queue.counters(self)
+
+
+class DeviceWrapper:
+    def _wrap(self, inner, queues):
+        i: cython.Py_ssize_t
+        self.inner = inner
+        self.name = inner.name
+        self.mac = inner.mac
+        self.mtu = inner.mtu
+        self.features = inner.features
+        self.queues = tuple(queues)
+        for i in range(len(queues)):
+            cython.cast(QueueWrapper, queues[i])._wrap(self, inner.queues[i])
+        return 0
+
+    def close(self):
+        """Closes the inner device too."""
+        if self.closed:
+            return
+        self.closed = True
+        for queue in self.queues:
+            cython.cast(QueueWrapper, queue).close_queue()
+            cython.cast(QueueWrapper, queue).set_receiver(None)
+        self.inner.close()

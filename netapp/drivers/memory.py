@@ -4,7 +4,7 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
@@ -17,6 +17,13 @@ from cython.cimports.netapp.drivers.device import (
     offload_tuple,
     set_offload,
 )
+from cython.cimports.netapp.drivers.frames import (
+    allocate_frame,
+    complete_checksum,
+    fill_frame,
+    frame_bytes,
+    store_checksum,
+)
 from cython.cimports.netapp.iobuf.chain import (
     CHECKSUM_PARTIAL,
     CHECKSUM_VALID,
@@ -26,22 +33,7 @@ from cython.cimports.netapp.iobuf.chain import (
     new_chain,
     offload_t,
 )
-from cython.cimports.netapp.iobuf.pool import (
-    FRAME_BYTES,
-    FRAME_CLASS,
-    HEADROOM,
-    PLACE_DEVICE,
-    PLACE_USER,
-    UNIT_BYTES,
-    UNIT_CLASS,
-    iobuf_t,
-    new_iobuf,
-    pool_t,
-    release_slot,
-    running_pool,
-    slot_t,
-    take_slot,
-)
+from cython.cimports.netapp.iobuf.pool import FRAME_BYTES, HEADROOM, PLACE_USER, UNIT_BYTES, running_pool
 from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16, store32
 from cython.cimports.netapp.wire.checksum import fold, sum_bytes, sum_chain, sum_pseudo_header
 
@@ -75,63 +67,6 @@ def _link_length(header: cython.pointer(uint8_t), length: uint64_t) -> uint32_t:
     while at <= 18 and at + 4 <= length and (load16(header + at - 2) == 0x8100 or load16(header + at - 2) == 0x88A8):
         at += 4
     return at
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _store_checksum(at: cython.pointer(uint8_t), total: uint64_t) -> cython.void:
-    checksum: uint16_t = ~fold(total)
-    # RFC 768: a checksum of zero is transmitted as all ones. For TCP the two mean the same.
-    if checksum == 0:
-        checksum = 0xFFFF
-    memcpy(at, cython.address(checksum), 2)
-
-
-@cython.cfunc
-def _allocate(length: uint64_t) -> Chain:
-    """Slots for a received frame, in the running core's pool; None when it is exhausted."""
-    frame: Chain = new_chain()
-    pool: cython.pointer(pool_t) = running_pool()
-    slot: cython.pointer(slot_t) = take_slot(pool, FRAME_CLASS, PLACE_DEVICE)
-    view: cython.pointer(iobuf_t)
-    start: uint32_t = HEADROOM
-    piece: uint32_t
-    while True:
-        if slot == cython.NULL:
-            return None
-        piece = slot.size - start
-        if piece > length:
-            piece = cython.cast(uint32_t, length)
-        view = new_iobuf(slot, slot.memory + start, piece)
-        if view == cython.NULL:
-            release_slot(slot)
-            return None
-        frame.append_view(view)
-        length -= piece
-        if length == 0:
-            return frame
-        start = 0
-        slot = take_slot(pool, UNIT_CLASS, PLACE_DEVICE)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _fill(frame: Chain, skip: uint32_t, source: Chain, offset: uint64_t) -> cython.void:
-    """Copies source's bytes from `offset` on to the frame's bytes after the first `skip`, which lie in its first view."""
-    view: cython.pointer(iobuf_t) = frame.head
-    while view != cython.NULL:
-        source.copy_out(offset, view.data + skip, view.length - skip)
-        offset += view.length - skip
-        skip = 0
-        view = view.next
-
-
-@cython.cfunc
-def _bytes(frame: Chain) -> bytes:
-    """The frame's bytes; not counted as copied, for it leaves the program."""
-    copy: bytes = PyBytes_FromStringAndSize(cython.NULL, frame.length)
-    frame.copy_out(0, cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(copy)), frame.length)
-    return copy
 
 
 class MemoryQueue:
@@ -302,19 +237,16 @@ class MemoryQueue:
         return frame
 
     def _copy(self, source):
-        frame: Chain = _allocate(source.length)
+        frame: Chain = allocate_frame(source.length)
         offload: cython.pointer(offload_t)
         if frame is None:
             return None
-        _fill(frame, 0, source, 0)
+        fill_frame(frame, 0, source, 0)
         frame.offload = source.offload
         if not self.device.features & FEATURE_RX_CHECKSUM:
             offload = cython.address(frame.offload)
             if offload.flags & CHECKSUM_PARTIAL and offload.gso_type == GSO_NONE:
-                _store_checksum(
-                    frame.head.data + offload.csum_start + offload.csum_offset, sum_chain(frame, offload.csum_start, 0)
-                )
-                memset(offload, 0, cython.sizeof(offload_t))
+                complete_checksum(frame)
             elif not offload.flags & CHECKSUM_PARTIAL:
                 offload.flags = 0
         return frame
@@ -337,15 +269,15 @@ class MemoryQueue:
         last = headers + offset + piece >= source.length
         if last:
             piece = cython.cast(uint32_t, source.length - headers - offset)
-        frame = _allocate(headers + piece)
+        frame = allocate_frame(headers + piece)
         if frame is not None:
             at = frame.head.data
             memcpy(at, header, headers)
-            _fill(frame, headers, source, headers + offset)
+            fill_frame(frame, headers, source, headers + offset)
             store16(at + link + 2, cython.cast(uint16_t, headers - link + piece))
             store16(at + link + 4, cython.cast(uint16_t, load16(header + link + 4) + offset // source.offload.gso_size))
             memset(at + link + 10, 0, 2)
-            _store_checksum(at + link + 10, sum_bytes(at + link, transport - link, 0))
+            store_checksum(at + link + 10, sum_bytes(at + link, transport - link, 0))
             store32(at + transport + 4, cython.cast(uint32_t, load32(header + transport + 4) + offset))
             if not last:
                 at[transport + 13] &= ~_FIN_PSH
@@ -353,7 +285,7 @@ class MemoryQueue:
             if offset:
                 at[transport + 13] &= ~_CWR
             memset(at + transport + 16, 0, 2)
-            _store_checksum(
+            store_checksum(
                 at + transport + 16,
                 sum_chain(
                     frame,
@@ -440,7 +372,7 @@ class MemoryEnd:
         while peer.consumed != peer.published:
             frame = queue._arrive()
             if frame is not None:
-                frames.append((_bytes(frame), offload_tuple(cython.address(frame.offload))))
+                frames.append((frame_bytes(frame), offload_tuple(cython.address(frame.offload))))
         if peer.blocked:
             peer._raise()
         return frames

@@ -1,0 +1,159 @@
+"""Adaptive polling: poll while frames come, sleep while they do not."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.netapp.event.manager import STAGE_FLUSH, EventManager, events
+
+COUNTERS = (
+    "interrupts",
+    "polls",
+    "polls_empty",
+    "frames",
+    "spins",
+    "to_polling",
+    "to_arming",
+    "rearmed",
+    "to_interrupt",
+)
+_STATES = ("stopped", "polling", "arming", "interrupt")
+
+# A gap counts as at most so many spins: after a long silence a burst is recognised within some dozen frames.
+_LONGEST_GAP = cython.declare(uint64_t, 8)
+
+
+class AdaptivePolling:
+    def __cinit__(self, interrupts, spin=50_000):
+        """`spin`: ns."""
+        self.interrupts = interrupts
+        self.spin = spin
+        self.pollers = []
+        self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.count))
+        self.counter_names = COUNTERS
+
+    def attach(self, queue):
+        poller: QueuePoller = QueuePoller.__new__(QueuePoller)
+        poller.owner = self
+        poller.queue = queue
+        poller.handler = QueueInterrupt.__new__(QueueInterrupt)
+        poller.handler.poller = poller
+        poller.at_end = QueueFlush.__new__(QueueFlush)
+        poller.at_end.queue = queue
+        self.interrupts.attach(queue.interrupt_source(), poller.handler)
+        self.pollers.append(poller)
+        poller._begin()
+
+    def detach(self, queue):
+        poller: QueuePoller
+        for poller in self.pollers:
+            if poller.queue is queue:
+                poller._end()
+                self.pollers.remove(poller)
+                return
+        raise ValueError("the queue is not attached")
+
+    def state(self, queue):
+        poller: QueuePoller
+        for poller in self.pollers:
+            if poller.queue is queue:
+                return _STATES[poller.state]
+        return _STATES[STATE_STOPPED]
+
+    def destroy(self):
+        poller: QueuePoller
+        for poller in self.pollers:
+            poller._end()
+        self.pollers.clear()
+
+
+class QueuePoller:
+    def _begin(self):
+        manager: EventManager = events()
+        self.last_frame = manager.now
+        self.queue.disable_interrupts()
+        self.state = STATE_POLLING
+        manager.start_polling(self)
+        manager.at_end_of_turn(self.at_end, STAGE_FLUSH)
+        return 0
+
+    def _end(self):
+        manager: EventManager = events()
+        self.queue.flush()
+        self.queue.disable_interrupts()
+        if self.state == STATE_POLLING:
+            manager.stop_polling(self)
+        self.state = STATE_STOPPED
+        manager.remove_end_of_turn(self.at_end)
+        self.owner.interrupts.detach(self.queue.interrupt_source())
+        self.handler.poller = None
+        return 0
+
+    def poll(self, budget):
+        count: cython.pointer(polling_counters_t) = cython.address(self.owner.count)
+        spin: uint64_t = self.owner.spin
+        now: uint64_t
+        gap: uint64_t
+        found: cython.int = self.queue.poll(budget)
+        count.polls += 1
+        if self.state != STATE_POLLING:  # detached by what a frame did
+            return found
+        now = events().now
+        if found:
+            count.frames += found
+            gap = (now - self.last_frame) // found
+            if gap > spin * _LONGEST_GAP:
+                gap = spin * _LONGEST_GAP
+            self.expected_gap = (self.expected_gap * 7 + gap) // 8
+            self.last_frame = now
+            self.spinning = False
+            return found
+        count.polls_empty += 1
+        if self.expected_gap <= spin and now - self.last_frame < spin:
+            if not self.spinning:
+                self.spinning = True
+                count.spins += 1
+            return 0
+        return self._arm(budget)
+
+    def _arm(self, budget):
+        """Between the last look and the interrupts being enabled a frame may come that no interrupt tells about: the
+        queue looks again after enabling them, with a full fence between."""
+        count: cython.pointer(polling_counters_t) = cython.address(self.owner.count)
+        found: cython.int
+        self.spinning = False
+        self.state = STATE_ARMING
+        count.to_arming += 1
+        if self.queue.enable_interrupts():
+            self.queue.disable_interrupts()
+            self.state = STATE_POLLING
+            count.rearmed += 1
+            found = self.queue.poll(budget)
+            count.frames += found
+            self.last_frame = events().now
+            return found
+        self.state = STATE_INTERRUPT
+        count.to_interrupt += 1
+        events().stop_polling(self)
+        return 0
+
+
+class QueueInterrupt:
+    def interrupt(self):
+        poller: QueuePoller = self.poller
+        if poller is None:
+            return 0
+        poller.owner.count.interrupts += 1
+        # An edge may be told late, when polling has taken its frames already.
+        if poller.state == STATE_INTERRUPT:
+            poller.queue.disable_interrupts()
+            poller.state = STATE_POLLING
+            poller.owner.count.to_polling += 1
+            events().start_polling(poller)
+        return 0
+
+
+class QueueFlush:
+    def end_of_turn(self):
+        return self.queue.flush()
