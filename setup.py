@@ -147,6 +147,7 @@ class Build(build_ext):
 
     def cythonize(self) -> None:
         from Cython.Build import cythonize
+        from Cython.Compiler.Errors import CompileError
 
         if VARIANT == "debug":
             leave_pointers_unchecked()
@@ -160,13 +161,16 @@ class Build(build_ext):
             (MACHINE, [e for e in self.extensions if not e.name.startswith("appliances.")]),
             (APPLIANCE, [e for e in self.extensions if e.name.startswith("appliances.")]),
         ):
-            done = cythonize(
-                group,
-                build_dir=str(output),
-                nthreads=JOBS if len(group) > 1 else 0,
-                compiler_directives=directives | CHECKS[VARIANT],
-                emit_linenums=VARIANT == "debug",  # AddressSanitizer then names lines of the .py
-            )
+            try:
+                done = cythonize(
+                    group,
+                    build_dir=str(output),
+                    nthreads=JOBS if len(group) > 1 else 0,
+                    compiler_directives=directives | CHECKS[VARIANT],
+                    emit_linenums=VARIANT == "debug",  # AddressSanitizer then names lines of the .py
+                )
+            except CompileError as error:  # Cython has shown where
+                raise SystemExit(f"error: {error} does not compile") from None
             by_name = {e.name: e for e in done}
             for extension in group:
                 extension.sources = by_name[extension.name].sources

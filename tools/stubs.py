@@ -66,6 +66,7 @@ class Declarations:
     functions: dict[str, Method] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)  # cdef functions and variables
     types: dict[str, str] = field(default_factory=dict)  # typedef, enum, struct: what Python sees
+    constants: set[str] = field(default_factory=set)  # members of enums
     imports: dict[str, tuple[str, str]] = field(default_factory=dict)  # local name: (module, name there or "")
 
 
@@ -127,12 +128,15 @@ def parse_pxd(text: str) -> Declarations:
     current: Class | None = None  # the class whose body this is
     inside = 0  # indentation of the current class
     skip: int | None = None  # indentation of a block that Python does not see
+    enumeration = False  # that block is an enum
     prefix: list[tuple[int, str]] = []  # blocks such as `cdef readonly:`
     for indentation, line in statements(text):
         if skip is not None:
             if indentation > skip:
+                if enumeration:
+                    found.constants |= {member.partition("=")[0].strip() for member in split(line)}
                 continue
-            skip = None
+            skip, enumeration = None, False
         while prefix and indentation <= prefix[-1][0]:
             prefix.pop()
         if current and indentation <= inside:
@@ -153,7 +157,7 @@ def parse_pxd(text: str) -> Declarations:
             skip = indentation
         elif match := re.match(r"(?:cdef|ctypedef)\s+(?:public |packed )*(enum|struct|union|fused)\b\s*(\w*)", line):
             found.types[match[2]] = {"enum": "int", "struct": "dict[str, Any]"}.get(match[1], "Any")
-            skip = indentation
+            skip, enumeration = indentation, match[1] == "enum"
         elif match := re.match(r"ctypedef\s+(.*)", line):
             declared, name = type_and_name(match[1])
             found.types[name] = declared if "(" not in match[1] else "?"
@@ -292,12 +296,18 @@ class Stub:
                 if node.id in stub.python_names():
                     stub.python_name(node.id)
                     return node
-                if node.id in PYTHON and node.id != "bint":
-                    return node
+                if node.id in PYTHON:
+                    return ast.parse(PYTHON[node.id], mode="eval").body
                 mapped = stub.c_type(node.id)
                 if mapped == "Any" and node.id in dir(__builtins__):
                     return node
                 return ast.parse(mapped, mode="eval").body
+
+            def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+                if not (isinstance(node.value, ast.Name) and node.value.id in PYTHON):  # list[int] stays
+                    node.value = self.visit(node.value)
+                node.slice = self.visit(node.slice)
+                return node
 
             def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
                 if isinstance(node.value, ast.Name) and node.value.id == "cython":
@@ -336,7 +346,8 @@ class Stub:
                     return "float" if isinstance(op, ast.Div) else "Any" if isinstance(op, ast.Pow) else "int"
                 return kinds[0] if kinds[0] == kinds[1] and kinds[0] in ("str", "bytes", "float") else "Any"
             case ast.Name(id=name):
-                return self.known.get(name, "Any")
+                constant = name in self.pxd.constants or (name in self.cython_imports() and name.isupper())
+                return "int" if constant else self.known.get(name, "Any")
             case ast.Attribute(value=ast.Name(id=name), attr=member) if name in self.cython_imports():
                 return "int" if member.isupper() else "Any"
             case ast.Call(func=ast.Name(id=name)) if name in ("int", "str", "bytes", "float", "bool", "len"):
@@ -423,9 +434,31 @@ class Stub:
 
     # -- classes
 
+    def inherited(self, declared: Class, scope: Declarations | None = None) -> Class:
+        """The class with the methods of its bases: an override is cdef or cpdef because its base is."""
+        scope = scope or self.pxd
+        base, there = declared.base, scope
+        head, _, member = base.partition(".")
+        if head in scope.imports:
+            module, name = scope.imports[head]
+            if member:
+                module, name = (f"{module}.{name}" if name else module), member
+            path = self.root.joinpath(*module.split(".")).with_suffix(".pxd")
+            base, there = name, parse_pxd(path.read_text()) if path.exists() else Declarations()
+        if base not in there.classes:
+            return declared
+        parent = self.inherited(there.classes[base], there)
+        return Class(
+            declared.base,
+            declared.attributes,
+            parent.methods | declared.methods,
+            declared.private | (parent.private - declared.methods.keys()),
+        )
+
     def class_lines(self, node: ast.ClassDef) -> list[str]:
         declared = self.pxd.classes.get(node.name)
         self.scope_name = node.name
+        scope = self.inherited(declared) if declared else None
         compiled = declared is not None or any("cclass" in ast.unparse(d) for d in node.decorator_list)
         if declared and declared.base:
             base = self.c_type(declared.base)
@@ -452,7 +485,7 @@ class Stub:
                 case ast.FunctionDef(name="__cinit__") if "__init__" in methods:
                     pass
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    body += self.function_lines(item, declared, bound=True)
+                    body += self.function_lines(item, scope, bound=True)
                     if not compiled:
                         body += self.assigned(item, names)
                 case ast.AnnAssign(target=ast.Name(id=name)) if not name.startswith("_") and name not in names:

@@ -36,6 +36,7 @@ if not cython.compiled:
 
 SYN = 2
 FLAGS = SYN | 4
+MAXIMUM = LIMIT
 NAMES = ("a", "b")
 _HIDDEN = 1
 
@@ -100,6 +101,13 @@ class User(Base):
 
     def close(self):
         self.total = 0
+
+    def private(self):
+        """A cdef method of the base."""
+        return 1
+
+    def add(self, n, fast=True):
+        return n
 
     @property
     def options(self) -> Options:
@@ -174,6 +182,7 @@ def test_base(tree: Path) -> None:
     lines = stub(tree, "base")
     assert "SYN: Final = 2" in lines
     assert "FLAGS: int" in lines
+    assert "MAXIMUM: int" in lines
     assert "NAMES: tuple[str, str]" in lines
     text = "\n".join(lines)
     assert "    @property\n    def b(self) -> int: ..." in text
@@ -195,6 +204,7 @@ def test_user(tree: Path) -> None:
     assert "    total: int" in lines
     assert "    def find(self, key: bytes, now: int, other: Base | None = ...) -> Base | None: ..." in lines
     assert "    def close(self) -> None: ..." in lines
+    assert "    def add(self, n: int, fast: bool = ...) -> int: ..." in lines
     assert "    def watch(self, f: Callable[[int], None], n: int) -> bool: ..." in lines
     assert "    def __buffer__(self, flags: int, /) -> memoryview: ..." in lines
     assert "def clock(which: int) -> int: ..." in lines
@@ -202,7 +212,7 @@ def test_user(tree: Path) -> None:
     assert "    size: int = ..." in lines
     assert "class _Private(Exception):" in lines
     text = "\n".join(lines)
-    for hidden in ("helper", "_hidden", "counter", "maximum"):
+    for hidden in ("helper", "private", "_hidden", "counter", "maximum"):
         assert hidden not in text
 
 
