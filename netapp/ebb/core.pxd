@@ -44,6 +44,7 @@ cdef class Core:
     cdef int remove(self, uint32_t ebb_id) except -1
     cpdef object post(self, uint32_t ebb_id, str method, bytes message)
     cpdef int deliver(self) except -1
+    cdef void leave(self, Core outer) noexcept
 
 
 cdef class EbbNamespace:

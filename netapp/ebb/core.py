@@ -92,14 +92,17 @@ class Core:
         self.activate()
         return self
 
-    def __exit__(self, *exc_info):
+    def leave(self, outer):
+        """Goes back to `outer`, which ran before; None: no core."""
         global translation, running
-        outer: Core = self.outer.pop()
         if outer is not None:
             outer.activate()
         else:
             running = None
             translation = no_translation
+
+    def __exit__(self, *exc_info):
+        self.leave(self.outer.pop())
 
     def fault(self, ebb_id):
         definition = self.namespace.ebbs.get(ebb_id)
@@ -142,12 +145,12 @@ class Core:
             self.wake()
 
     def deliver(self):
-        """Dispatches the messages that had arrived when called; returns their number. Run by the event manager."""
-        waiting: cython.int = len(self.inbox)
-        for _ in range(waiting):
-            ebb_id, method, message = self.inbox.popleft()
-            getattr(representative(ebb_id), method)(message)
-        return waiting
+        """Dispatches the oldest message that has arrived; 0: there is none. Run by the event manager."""
+        if not self.inbox:
+            return 0
+        ebb_id, method, message = self.inbox.popleft()
+        getattr(representative(ebb_id), method)(message)
+        return 1
 
 
 class EbbNamespace:

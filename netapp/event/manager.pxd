@@ -7,8 +7,21 @@ from netapp.event.contracts cimport Clock, Interrupts
 cdef enum:
     # Order of work at the end of a turn.
     STAGE_OUTPUT = 0             # protocols send what the turn produced
-    STAGE_FREE = 1               # deferred frees, call_rcu
+    STAGE_FREE = 1               # deferred frees
     STAGE_FLUSH = 2              # devices are notified, once
+    STAGES = 3
+
+cdef struct event_counters_t:
+    uint64_t turns
+    uint64_t events
+    uint64_t timers_fired
+    uint64_t interrupts
+    uint64_t polls               # calls of pollers
+    uint64_t polls_empty         # that found nothing to do
+    uint64_t sleeps
+    uint64_t exceptions          # that a handler raised; the timer wheel counts its timers'
+    uint64_t long_handlers       # the same
+    uint64_t messages
 
 
 cdef class Poller:
@@ -16,23 +29,66 @@ cdef class Poller:
     cdef int poll(self, int budget) except -1        # at most `budget` units of work; how many were done
 
 
+cdef class PollerFunction(Poller):
+    """Calls a Python function with the budget; it returns how many units of work it did."""
+    cdef readonly object function
+
+
 cdef class EndOfTurn:
     cdef int end_of_turn(self) except -1             # called in every turn; cheap when there is nothing to do
 
 
+cdef class EndOfTurnFunction(EndOfTurn):
+    """Calls a Python function."""
+    cdef readonly object function
+
+
 cdef class EventManager(Representative):
+    """A turn: interrupts, messages from other cores, the events queued when the turn began, timers due, each poller
+    within its budget, end of turn by stage. Handlers, pollers and hooks may start, stop and queue any of them; what an
+    exception leaves is logged and counted, and the turn goes on (but KeyboardInterrupt and SystemExit pass through).
+    """
     cdef readonly uint64_t now                       # ns; read once a turn
-    cdef void start_polling(self, Poller poller)
-    cdef void stop_polling(self, Poller poller)
-    cdef void at_end_of_turn(self, EndOfTurn hook, int stage)
-    cdef void remove_end_of_turn(self, EndOfTurn hook)
-    cpdef object spawn(self, object function)        # function() in a later turn; or a coroutine, run as a task
+    cdef readonly Clock clock
+    cdef readonly Interrupts interrupts
+    cdef event_counters_t counts
+    cdef uint64_t handler_limit                      # ns that a handler may take before it is reported
+    cdef uint64_t mark                               # clock at the end of the last handler
+    cdef list queue                                  # events of the next turn
+    cdef list batch                                  # of this turn; None where they ran
+    cdef Py_ssize_t batch_next
+    cdef list pollers                                # None: stopped while the list was walked
+    cdef list hooks                                  # STAGES lists; None in them: the same
+    cdef bint ragged                                 # there are such Nones
+    cdef list graces                                 # of call_rcu: (own turn, others that were in a turn, function)
+    cdef bint in_turn
+    cdef bint stopping
+    cdef bint awake                                  # run() did not sleep since the last turn
+    cdef bint reported                               # a handler of this turn was
+    cpdef object start_polling(self, Poller poller)
+    cpdef object stop_polling(self, Poller poller)
+    cpdef object at_end_of_turn(self, EndOfTurn hook, int stage)
+    cpdef object remove_end_of_turn(self, EndOfTurn hook)
+    cpdef object spawn(self, object function)        # function() in a later turn; or a coroutine, run as a Task
     cpdef object spawn_remote(self, uint32_t core, uint32_t ebb_id, str method, bytes message)
-    cpdef object call_rcu(self, object function)     # function() after every core has ended a turn
-    cpdef bint turn(self)                            # one turn, never sleeps; whether anything was done
+    # function() in a turn that begins after every core has ended a turn. What is between turns, asleep, or has no event
+    # manager yet holds no reference of the turns before (references are never cached across events): it counts as ended.
+    cpdef object call_rcu(self, object function)
+    cpdef bint turn(self) except -1                  # one turn, never sleeps; whether anything was done
     cpdef object run(self)                           # turns, and sleeps between them, until stop()
-    cpdef object stop(self)
-    cpdef int64_t idle_time(self)                    # ns that the loop may sleep now: 0 work is left, -1 for ever
+    cpdef object stop(self)                          # run() ends with the present turn, or before its first
+    cpdef int64_t idle_time(self) except -2          # ns that the loop may sleep now: 0 work is left, -1 for ever
+    cdef int _turn(self) except -1
+    cdef int _interrupts(self) except -1
+    cdef int _messages(self, Py_ssize_t count) except -1
+    cdef int _events(self) except -1
+    cdef int _timers(self) except -1
+    cdef int _poll(self) except -1
+    cdef int _end_of_turn(self) except -1
+    cdef int _graces(self) except -1
+    cdef int _compact(self) except -1
+    cdef int _failed(self, object handler, object exception) except -1
+    cdef int _measure(self, object handler) except -1
 
 cdef inline EventManager events():
     return <EventManager>representative(EVENT_MANAGER_ID)
