@@ -41,11 +41,14 @@ cdef enum:
     SYN_TIMED_OUT = 2048         # RFC 6298 (5.7)
     FIN_RECEIVED = 4096
     TIMING = 8192                # an RTT measurement runs
+    IN_RECEIVE = 16384           # within receive(), where the send queue may overshoot
+    FIN_AHEAD = 32768            # a FIN came, at rcv_fin, but not yet all before it
     # Callbacks that are due.
     UP_CONNECTED = 1 << 16
     UP_PEER_CLOSED = 1 << 17
     UP_WRITABLE = 1 << 18
     UP_CLOSED = 1 << 19
+    UP_ANY = 15 << 16
 
 cdef enum:
     # Connection.deadlines
@@ -90,15 +93,16 @@ cdef class Connection:
     cdef uint16_t snd_mss                    # payload bytes of a full segment
     cdef uint8_t snd_wnd_shift
     cdef Chain send_queue
-    cdef iobuf_t* cut_view                   # in send_queue, where snd_next_cut is; NULL: find it from the head
-    cdef uint32_t cut_offset                 # within cut_view; may be its end
+    cdef iobuf_t* cut_view                   # in send_queue, where snd_next_cut is; NULL: snd_next_cut is snd_una
+    cdef uint8_t* cut_at                     # the byte, within cut_view; may be its end
 
     # Receive sequence space
     cdef uint32_t irs
     cdef uint32_t rcv_nxt
     cdef uint32_t rcv_adv                    # right edge of the window offered; never moves back
     cdef uint32_t rcv_unacked                # payload bytes since our last acknowledgment
-    cdef uint16_t rcv_mss                    # largest payload seen of the peer
+    cdef uint32_t rcv_fin                    # with FIN_AHEAD
+    cdef uint16_t rcv_mss                    # what our MSS option says
     cdef uint8_t rcv_wnd_shift
     cdef Chain received                      # in order, not yet handed up; None: nothing
     cdef Reassembly reassembly               # None: nothing is out of order

@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.ebb.core cimport Representative, representative
 from netapp.ebb.ids cimport TCP_ID
 from netapp.net.address cimport address_t
-from netapp.net.transport cimport ip_info_t
+from netapp.event.manager cimport EndOfTurn, Poller
+from netapp.net.transport cimport Transport, ip_info_t
 from netapp.iobuf.chain cimport Chain
 from netapp.tcp.connection cimport Connection, key_t
 from netapp.tcp.listener cimport Listener
@@ -14,6 +15,8 @@ from netapp.tcp.handler cimport HandlerBinding
 
 cdef struct segment_t:
     # A segment's header in host byte order (RFC 9293, 3.3.1: SEG.…), and its text's length.
+    uint16_t source_port
+    uint16_t destination_port
     uint32_t seq
     uint32_t ack
     uint32_t length              # bytes of text
@@ -74,6 +77,18 @@ cdef struct tcp_counters_t:
     uint64_t dropped_closed      # text after the connection was aborted or its FIN
 
 
+cdef class TcpTransport(Transport):
+    pass
+
+
+cdef class Output(EndOfTurn):
+    """Sends, at the end of the turn, for every connection that was touched."""
+
+
+cdef class Retry(Poller):
+    """Keeps the loop turning while a device's ring is full; the end of turn tries again."""
+
+
 cdef class TcpManager(Representative):
     cdef tcp_config_t config
     cdef tcp_counters_t counts
@@ -85,21 +100,26 @@ cdef class TcpManager(Representative):
     cdef PyObject** touched                  # connections with output due at the end of the turn; references
     cdef uint32_t touched_count
     cdef uint32_t touched_capacity
-    cdef PyObject** blocked                  # the same, waiting for room in a device's ring
     cdef uint64_t queued_bytes               # in all send queues
     cdef list starved                        # connections not fed because of send_limit_total
-    cdef object output_hook
-    cdef object retry_poller
+    cdef EndOfTurn output_hook
+    cdef Transport transport
+    cdef Poller retry                        # started while a device's ring is full: the loop does not sleep
+    cdef bint retrying
     cdef uint64_t challenge_second           # RFC 5961, 7: challenge ACKs are throttled
     cdef uint32_t challenges
     cdef int touch(self, Connection c) except -1
     cdef int send_touched(self) except -1
     cdef int feed_starved(self) except -1
-    cdef int drop_connection(self, Connection c) except -1   # out of the table
-    cdef HandlerBinding binding_of(self, object handler)
-    cdef Connection new_connection(self, key_t* key)
+    cdef bint may_challenge(self, uint64_t now) noexcept
+    cdef int attach(self, Connection c, object handler) except -1    # TypeError: no TcpHandler
+    cdef Connection new_connection(self, key_t* key, uint32_t hashed)
     cdef int receive_segment(self, Chain packet, ip_info_t* info) except -1
-    cdef int syn_arrives(self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, Chain packet, uint64_t now) except -1
+    cdef int syn_arrives(self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, uint64_t now) except -1
+    cdef Listener listener_of(self, uint16_t port, address_t address)
+    cdef bint accept(self, Connection c, Listener listener) except -1    # makes the handler; False: the connection ended
+    cdef int refuse_connection(self, Connection c, segment_t* segment) except -1     # RST; the connection stays
+    cdef bint keep_out_of_order(self, Connection c, uint32_t seq, Chain data) except -1  # False: no room
     cpdef list connections(self)
 
 cdef inline TcpManager tcp():

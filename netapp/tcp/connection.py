@@ -1,0 +1,110 @@
+"""A connection: its state, and the calls that appliances make."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.netapp.iobuf.chain import Chain, wrap
+from cython.cimports.netapp.net.address import format_address
+from cython.cimports.netapp.tcp.receive import finish, reset
+
+_NAMES = (
+    "CLOSED",
+    "LISTEN",
+    "SYN_SENT",
+    "SYN_RECEIVED",
+    "ESTABLISHED",
+    "FIN_WAIT_1",
+    "FIN_WAIT_2",
+    "CLOSE_WAIT",
+    "CLOSING",
+    "LAST_ACK",
+    "TIME_WAIT",
+)
+
+_live = cython.declare(cython.longlong, 0)
+
+
+def live_connections():
+    """Connection objects alive in this process."""
+    return _live
+
+
+class SendQueueFull(BufferError):
+    """The send queue is above its limit: wait for writable()."""
+
+
+class Connection:
+    def __cinit__(self):
+        global _live
+        _live += 1
+
+    def __dealloc__(self):
+        global _live
+        _live -= 1
+
+    def send(self, data):
+        added: uint64_t
+        if self.state == CLOSED or self.flags & FIN_QUEUED:
+            raise ConnectionError("the connection is closed for sending")
+        if self.send_queue.length >= self.tcp.config.send_limit:
+            self.flags |= WAS_FULL
+            if not self.flags & IN_RECEIVE:
+                raise SendQueueFull(f"{self.send_queue.length} bytes are queued: wait for writable()")
+        if not isinstance(data, Chain):
+            data = wrap(data)
+        added = cython.cast(Chain, data).length
+        self.send_queue.move_from(cython.cast(Chain, data))
+        self.tcp.queued_bytes += added
+        if self.send_queue.length >= self.tcp.config.send_limit:
+            self.flags |= WAS_FULL
+        self.tcp.touch(self)
+
+    def close(self):
+        if self.state == CLOSED or self.flags & FIN_QUEUED:
+            return
+        if self.state == SYN_SENT:
+            finish(self, ConnectionAbortedError("closed before it was established"))
+            return
+        self.flags |= FIN_QUEUED
+        if self.state == ESTABLISHED:
+            self.state = FIN_WAIT_1
+        elif self.state == CLOSE_WAIT:
+            self.state = LAST_ACK
+        self.tcp.touch(self)
+
+    def abort(self):
+        if self.state != CLOSED and self.handler is not None:
+            reset(self, ConnectionAbortedError("abort() was called"))
+
+    def pause(self):
+        self.flags |= PAUSED
+
+    def resume(self):
+        if self.flags & PAUSED:
+            self.flags &= ~PAUSED
+            if self.tcp is not None:
+                self.tcp.touch(self)
+
+    @property
+    def state_name(self) -> str:
+        return _NAMES[self.state]
+
+    @property
+    def local(self) -> tuple:
+        """(address, port)"""
+        return format_address(self.key.local), self.key.ports & 0xFFFF
+
+    @property
+    def remote(self) -> tuple:
+        """(address, port)"""
+        return format_address(self.key.remote), self.key.ports >> 16
+
+    @property
+    def queued(self) -> int:
+        """Bytes sent or to be sent that the peer has not acknowledged."""
+        return self.send_queue.length
+
+    def __repr__(self):
+        return f"<Connection {self.local} {self.remote} {self.state_name}>"

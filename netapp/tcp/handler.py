@@ -1,0 +1,74 @@
+"""The callbacks of a connection, and how they are bound when a class defines them in Python."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class made by a class statement, not a compiled one
+
+
+class TcpHandler:
+    def connected(self):
+        """The connection is established: both sides may send."""
+
+    def receive(self, data):
+        """In-order bytes arrived."""
+
+    def peer_closed(self):
+        """The peer will send no more."""
+        self.close()
+
+    def writable(self):
+        """The send queue, which had been full, has room."""
+
+    def closed(self, error):
+        """The connection has ended. `error` is None, or an OSError: ConnectionResetError (by the peer),
+        ConnectionRefusedError, TimeoutError, ConnectionAbortedError (abort() was called, or a callback failed)."""
+
+    def send(self, data):
+        """Queues a Chain, which is emptied, or an immutable bytes-like, which must not change until acknowledged.
+        Raises SendQueueFull (outside receive() only), ConnectionError when closed for sending."""
+        if self.connection is None:
+            raise ConnectionError("send() without a connection")
+        self.connection.send(data)
+
+    def close(self):
+        """Sends FIN after the queue; data of the peer still arrives. Nothing if closed already."""
+        if self.connection is not None:
+            self.connection.close()
+
+    def abort(self):
+        """Sends RST; closed() follows."""
+        if self.connection is not None:
+            self.connection.abort()
+
+    def pause(self):
+        """No receive() until resume(): data stays in the stack and the window shrinks."""
+        if self.connection is not None:
+            self.connection.pause()
+
+    def resume(self):
+        if self.connection is not None:
+            self.connection.resume()
+
+
+class HandlerBinding:
+    pass
+
+
+def _python_method(handler_class, name):
+    """The function that a Python class gives for `name`, to be called with the handler; None: a compiled class does."""
+    for origin in handler_class.__mro__:
+        if name in origin.__dict__:
+            return getattr(handler_class, name) if origin.__flags__ & _HEAP_TYPE else None
+    return None
+
+
+def bind_class(handler_class):
+    binding: HandlerBinding = HandlerBinding.__new__(HandlerBinding)
+    binding.connected = _python_method(handler_class, "connected")
+    binding.receive = _python_method(handler_class, "receive")
+    binding.peer_closed = _python_method(handler_class, "peer_closed")
+    binding.writable = _python_method(handler_class, "writable")
+    binding.closed = _python_method(handler_class, "closed")
+    return binding

@@ -1,0 +1,508 @@
+"""The tcp Ebb: where segments find their connection, and where connections begin."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+import logging
+import traceback
+
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, realloc
+from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
+from cython.cimports.netapp.ebb.core import representative
+from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events
+from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain
+from cython.cimports.netapp.iobuf.pool import PLACE_TCP, UNIT_CLASS, pool_t, running_pool
+from cython.cimports.netapp.net.address import address_t, ipv4_of, parse_address, same
+from cython.cimports.netapp.net.manager import network
+from cython.cimports.netapp.net.transport import Path, ip_info_t
+from cython.cimports.netapp.tcp.congestion.control import CongestionControl
+from cython.cimports.netapp.tcp.connection import (
+    CLOSED,
+    STARVED,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    TOUCHED,
+    UP_ANY,
+    Connection,
+    key_t,
+)
+from cython.cimports.netapp.tcp.handler import TcpHandler, bind_class
+from cython.cimports.netapp.tcp.isn import initial_sequence, port_offset
+from cython.cimports.netapp.tcp.listener import Listener
+from cython.cimports.netapp.tcp.options import parse_options
+from cython.cimports.netapp.tcp.reassembly import Reassembly
+from cython.cimports.netapp.tcp.receive import deliver, finish, reset
+from cython.cimports.netapp.tcp.segment_arrives import learn_syn, segment_arrives
+from cython.cimports.netapp.tcp.send import output, refuse, send_syn
+from cython.cimports.netapp.tcp.sequence import seq_lt
+from cython.cimports.netapp.tcp.table import ConnectionTable
+from cython.cimports.netapp.tcp.timers import prepare_timers
+from cython.cimports.netapp.wire.bytes import load16, load32
+from cython.cimports.netapp.wire.checksum import fold, sum_chain, sum_pseudo_header
+from cython.cimports.netapp.wire.tcp import (
+    FLAG_ACK,
+    FLAG_FIN,
+    FLAG_RST,
+    FLAG_SYN,
+    HEADER_BYTES_MIN,
+    OFFSET_ACKNOWLEDGMENT,
+    OFFSET_DATA_OFFSET,
+    OFFSET_DESTINATION_PORT,
+    OFFSET_FLAGS,
+    OFFSET_SEQUENCE,
+    OFFSET_SOURCE_PORT,
+    OFFSET_URGENT,
+    OFFSET_WINDOW,
+)
+
+from netapp.tcp.config import TcpConfig
+
+_log = logging.getLogger("netapp.tcp")
+
+COUNTERS = (
+    "segments_in",
+    "segments_out",
+    "retransmitted",
+    "fast_retransmits",
+    "timeouts",
+    "window_probes",
+    "duplicate_acks",
+    "out_of_order",
+    "connects",
+    "accepts",
+    "closed",
+    "resets_in",
+    "resets_out",
+    "challenge_acks",
+    "callback_exceptions",
+    "coalesced_bytes",
+    "exhausted",
+    "transmit_full",
+    "dropped_short",
+    "dropped_header",
+    "dropped_checksum",
+    "dropped_multicast",
+    "dropped_options",
+    "dropped_no_connection",
+    "dropped_backlog",
+    "dropped_table_full",
+    "dropped_sequence",
+    "dropped_acknowledgment",
+    "dropped_flags",
+    "dropped_window",
+    "dropped_reassembly",
+    "dropped_closed",
+)
+
+_PROTOCOL = cython.declare(uint8_t, 6)
+# RFC 6335, 6: the dynamic ports.
+_FIRST_PORT = cython.declare(uint32_t, 49152)
+_PORTS = cython.declare(uint32_t, 16384)
+# RFC 5961, 7: challenge ACKs a second, on all connections.
+_CHALLENGES = cython.declare(uint32_t, 100)
+
+
+class TcpTransport:
+    def receive_packet(self, packet, info):
+        return tcp().receive_segment(packet, info)
+
+
+class Output:
+    def end_of_turn(self):
+        return tcp().send_touched()
+
+
+class Retry:
+    def poll(self, budget):
+        return 0
+
+
+class TcpManager:
+    def __init__(self, config: TcpConfig, entropy):
+        """`entropy`: the platform's, for sequence numbers, ports and the table's hash."""
+        window: uint64_t = config.receive_window
+        secret: bytes = entropy.random_bytes(48)
+        self.config.receive_window = window
+        self.config.send_limit = config.send_limit
+        self.config.send_limit_total = config.send_limit_total
+        self.config.backlog = config.backlog
+        self.config.max_connections = config.max_connections
+        self.config.minimum_rto = config.minimum_rto
+        self.config.initial_rto = config.initial_rto
+        self.config.maximum_rto = config.maximum_rto
+        self.config.delayed_ack = config.delayed_ack
+        self.config.give_up = config.give_up
+        self.config.syn_give_up = config.syn_give_up
+        self.config.syn_received_give_up = config.syn_received_give_up
+        self.config.time_wait = config.time_wait
+        self.config.fin_wait_2 = config.fin_wait_2
+        self.config.window_scale = 0
+        while window > 65535:
+            window >>= 1
+            self.config.window_scale += 1
+        self.table = ConnectionTable(secret[:24])
+        self.secret[0] = int.from_bytes(secret[24:32], "little")
+        self.secret[1] = int.from_bytes(secret[32:40], "little")
+        self.next_port = int.from_bytes(secret[40:42], "little")
+        self.listeners = {}
+        self.bindings = {}
+        self.starved = []
+        self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
+        self.counter_names = COUNTERS
+        self.output_hook = Output()
+        self.retry = Retry()
+        self.transport = TcpTransport()
+        events().at_end_of_turn(self.output_hook, STAGE_OUTPUT)
+        network().register_transport(_PROTOCOL, self.transport)
+
+    def __dealloc__(self):
+        i: uint32_t
+        for i in range(self.touched_count):
+            Py_DECREF(cython.cast(object, self.touched[i]))
+        free(self.touched)
+
+    def destroy(self):
+        """Resets every connection; each handler hears of it."""
+        c: Connection
+        for listener in [one for bound in self.listeners.values() for one in bound]:
+            listener.close()
+        for c in self.table.all():
+            reset(c, ConnectionAbortedError("the node is shutting down"))
+            deliver(c)
+        self.send_touched()
+        events().remove_end_of_turn(self.output_hook)
+        if self.retrying:
+            events().stop_polling(self.retry)
+        network().register_transport(_PROTOCOL, None)
+        self.bindings.clear()
+
+    # --- for appliances ------------------------------------------------------------------------------------------
+
+    def listen(self, port: int, factory, address=None, backlog=None) -> Listener:
+        """Accepts connections to `port`; `factory()` returns the TcpHandler of each. Raises OSError when it is taken,
+        ValueError for a port or address that is none."""
+        listener: Listener
+        other: Listener
+        wanted: address_t
+        if not 0 < port < 65536:
+            raise ValueError(f"{port} is no port: 1 to 65535")
+        if not callable(factory):
+            raise TypeError("listen() takes a callable that returns a handler")
+        wanted.high = 0
+        wanted.low = 0
+        if address is not None:
+            wanted = parse_address(address)
+            if not network().is_local(wanted):
+                raise OSError(f"{address} is not an address of this node")
+        for other in self.listeners.get(port, ()):
+            if same(other.address, wanted):
+                raise OSError(f"port {port} has a listener already")
+        listener = Listener.__new__(Listener)
+        listener.tcp = self
+        listener.port = port
+        listener.address = wanted
+        listener.factory = factory
+        listener.backlog = self.config.backlog if backlog is None else backlog
+        self.listeners.setdefault(port, []).append(listener)
+        return listener
+
+    def connect(self, address, port: int, factory, local_port: int = 0) -> Connection:
+        """Opens a connection; `factory()` returns its TcpHandler, whose connected() or closed(error) will be called.
+        Raises OSError: no route, no port free, too many connections; ValueError for a port that is none."""
+        key: key_t
+        c: Connection
+        path: Path
+        tried: uint32_t
+        offset: uint32_t
+        hashed: uint32_t = 0
+        remote: address_t = parse_address(address)
+        if not 0 < port < 65536 or not 0 <= local_port < 65536:
+            raise ValueError(f"{port if local_port == 0 else local_port} is no port: 1 to 65535")
+        path = network().path(remote)
+        if path is None:
+            raise OSError(f"no route to {address}")
+        if self.table.count >= self.config.max_connections:
+            raise OSError("too many connections")
+        key.remote = remote
+        key.local = path.source
+        # RFC 6056, 3.3.3: a hash of the connection's other side, and a counter.
+        key.ports = cython.cast(uint32_t, port) << 16 | cython.cast(uint32_t, local_port)
+        offset = port_offset(cython.address(self.secret[0]), cython.address(key))
+        for tried in range(1 if local_port else _PORTS):
+            if not local_port:
+                key.ports = (
+                    cython.cast(uint32_t, port) << 16 | _FIRST_PORT + (offset + self.next_port + tried) % _PORTS
+                )
+            hashed = self.table.hash_of(cython.address(key))
+            if self.table.find(cython.address(key), hashed) is None:
+                break
+        else:
+            raise OSError(f"no local port is free for {address}:{port}")
+        self.next_port = cython.cast(uint16_t, (self.next_port + tried + 1) & 0xFFFF)
+        c = self.new_connection(cython.address(key), hashed)
+        c.path = path
+        c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
+        c.snd_mss = c.rcv_mss
+        self.attach(c, factory())
+        c.state = SYN_SENT
+        self.table.insert(c)
+        self.counts.connects += 1
+        send_syn(c, events().now)
+        return c
+
+    def connections(self):
+        """All connections, those in TIME_WAIT included."""
+        return self.table.all()
+
+    # --- for the rest of TCP -------------------------------------------------------------------------------------
+
+    def touch(self, c):
+        size: uint32_t
+        grown: cython.p_void
+        if c.flags & TOUCHED:
+            return 0
+        if self.touched_count == self.touched_capacity:
+            size = 2 * self.touched_capacity if self.touched_capacity else 256
+            grown = realloc(self.touched, size * cython.sizeof(cython.p_void))
+            if grown == cython.NULL:
+                raise MemoryError
+            self.touched = cython.cast(cython.pointer(cython.pointer(PyObject)), grown)
+            self.touched_capacity = size
+        c.flags |= TOUCHED
+        Py_INCREF(c)
+        self.touched[self.touched_count] = cython.cast(cython.pointer(PyObject), c)
+        self.touched_count += 1
+        return 0
+
+    def send_touched(self):
+        c: Connection
+        now: uint64_t
+        i: uint32_t = 0
+        full: uint32_t = 0
+        blocked: cython.bint
+        if self.touched_count == 0:
+            return 0
+        now = events().now
+        if self.starved and self.queued_bytes < self.config.send_limit_total:
+            self.feed_starved()
+        # Callbacks may touch more of them.
+        while i < self.touched_count:
+            c = cython.cast(Connection, self.touched[i])
+            c.flags &= ~TOUCHED
+            if c.flags & UP_ANY or c.received is not None:
+                deliver(c)
+            blocked = c.state != CLOSED and output(c, now) != 0
+            if blocked and not c.flags & TOUCHED:
+                c.flags |= TOUCHED
+                self.touched[full] = self.touched[i]
+                full += 1
+            else:
+                Py_DECREF(c)
+            i += 1
+        self.touched_count = full
+        if full and not self.retrying:
+            self.retrying = True
+            events().start_polling(self.retry)
+        elif not full and self.retrying:
+            self.retrying = False
+            events().stop_polling(self.retry)
+        return 0
+
+    def feed_starved(self):
+        c: Connection
+        waiting: list = self.starved
+        self.starved = []
+        for c in waiting:
+            c.flags &= ~STARVED
+            if c.state != CLOSED:
+                self.touch(c)
+        return 0
+
+    def may_challenge(self, now):
+        second: uint64_t = now // 1_000_000_000
+        if second != self.challenge_second:
+            self.challenge_second = second
+            self.challenges = 0
+        self.challenges += 1
+        return self.challenges <= _CHALLENGES
+
+    def attach(self, c, handler):
+        if not isinstance(handler, TcpHandler):
+            raise TypeError(f"the factory returned {type(handler).__name__}, which is no TcpHandler")
+        binding = self.bindings.get(type(handler))
+        if binding is None:
+            binding = bind_class(type(handler))
+            self.bindings[type(handler)] = binding
+        c.handler = cython.cast(TcpHandler, handler)
+        c.binding = binding
+        c.handler.connection = c
+        return 0
+
+    def accept(self, c, listener):
+        try:
+            self.attach(c, listener.factory())
+        except Exception as error:
+            self.counts.callback_exceptions += 1
+            _log.error("the handler of a connection to port %d could not be made", listener.port, exc_info=error)
+            traceback.clear_frames(error.__traceback__)
+            error.__traceback__ = None
+            reset(c, None)
+            return False
+        return True
+
+    def new_connection(self, key, hashed):
+        c: Connection = Connection.__new__(Connection)
+        c.tcp = self
+        c.key = key[0]
+        c.hash = hashed
+        c.send_queue = Chain.__new__(Chain)
+        c.congestion = cython.cast(CongestionControl, representative(CONGESTION_CONTROL_ID))
+        c.iss = initial_sequence(cython.address(self.secret[0]), key, events().now)
+        c.snd_una = c.iss
+        c.snd_nxt = c.iss
+        c.snd_next_cut = c.iss
+        c.recover = c.iss
+        prepare_timers(c)
+        return c
+
+    def listener_of(self, port, address):
+        """The one bound to the address goes before the one for any."""
+        one: Listener
+        found: Listener = None
+        bound = self.listeners.get(port)
+        if bound is None:
+            return None
+        for one in bound:
+            if same(one.address, address):
+                return one
+            if one.address.low == 0 and one.address.high == 0:
+                found = one
+        return found
+
+    def receive_segment(self, packet, info):
+        header: cython.pointer(cython.const[uint8_t])
+        header_length: uint32_t
+        segment: segment_t
+        key: key_t
+        hashed: uint32_t
+        found: Connection
+        listener: Listener
+        now: uint64_t
+        self.counts.segments_in += 1
+        if packet.length < HEADER_BYTES_MIN or packet.head.length < HEADER_BYTES_MIN:
+            self.counts.dropped_short += 1
+            return 0
+        if info.multicast:
+            # RFC 9293, 3.10.7.2 (MUST-57)
+            self.counts.dropped_multicast += 1
+            return 0
+        header = packet.head.data
+        header_length = (header[OFFSET_DATA_OFFSET] >> 4) * 4
+        if header_length < HEADER_BYTES_MIN or header_length > packet.head.length:
+            self.counts.dropped_header += 1
+            return 0
+        if not packet.offload.flags & (CHECKSUM_VALID | CHECKSUM_PARTIAL) and (
+            # RFC 9293, 3.1 (MUST-3)
+            fold(
+                sum_chain(
+                    packet,
+                    0,
+                    sum_pseudo_header(
+                        ipv4_of(info.source),
+                        ipv4_of(info.destination),
+                        _PROTOCOL,
+                        cython.cast(uint32_t, packet.length),
+                    ),
+                )
+            )
+            != 0xFFFF
+        ):
+            self.counts.dropped_checksum += 1
+            return 0
+        segment.source_port = load16(header + OFFSET_SOURCE_PORT)
+        segment.destination_port = load16(header + OFFSET_DESTINATION_PORT)
+        segment.seq = load32(header + OFFSET_SEQUENCE)
+        segment.ack = load32(header + OFFSET_ACKNOWLEDGMENT)
+        segment.flags = header[OFFSET_FLAGS]
+        segment.window = load16(header + OFFSET_WINDOW)
+        segment.urgent = load16(header + OFFSET_URGENT)
+        segment.length = cython.cast(uint32_t, packet.length - header_length)
+        if segment.flags & FLAG_SYN and not parse_options(
+            header + HEADER_BYTES_MIN, header_length - HEADER_BYTES_MIN, cython.address(segment.options)
+        ):
+            self.counts.dropped_options += 1
+            return 0
+        packet.advance(header_length)
+        key.remote = info.source
+        key.local = info.destination
+        key.ports = cython.cast(uint32_t, segment.source_port) << 16 | segment.destination_port
+        hashed = self.table.hash_of(cython.address(key))
+        found = self.table.find(cython.address(key), hashed)
+        now = events().now
+        if found is not None:
+            if (
+                found.state != TIME_WAIT
+                or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
+                or not seq_lt(found.rcv_nxt, segment.seq)
+            ):
+                return segment_arrives(found, cython.address(segment), packet, now)
+            # RFC 9293, 3.6.1 (MAY-2): a new connection whose numbers lie beyond those of the old one.
+            finish(found, None)
+        if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN and not segment.flags & FLAG_FIN:
+            listener = self.listener_of(segment.destination_port, info.destination)
+            if listener is not None:
+                return self.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), now)
+        self.counts.dropped_no_connection += 1
+        return refuse(self, cython.address(segment), info)
+
+    def syn_arrives(self, listener, key, hashed, segment, now):
+        # RFC 9293, 3.10.7.2. Text on the SYN is not acknowledged, so that the peer sends it again.
+        c: Connection
+        path: Path
+        if listener.half_open >= listener.backlog:
+            self.counts.dropped_backlog += 1
+            return 0
+        if self.table.count >= self.config.max_connections:
+            self.counts.dropped_table_full += 1
+            return 0
+        path = network().path(key.remote)
+        if path is None or not same(path.source, key.local):
+            self.counts.dropped_no_connection += 1
+            return 0
+        c = self.new_connection(key, hashed)
+        c.path = path
+        c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
+        learn_syn(c, segment)
+        c.state = SYN_RECEIVED
+        c.listener = listener
+        listener.half_open += 1
+        self.table.insert(c)
+        return send_syn(c, now)
+
+    def refuse_connection(self, c, segment):
+        info: ip_info_t
+        if segment.flags & FLAG_RST or not segment.flags & FLAG_ACK:
+            return 0
+        info.source = c.key.remote
+        info.destination = c.key.local
+        refuse(self, segment, cython.address(info))
+        return 0
+
+    def keep_out_of_order(self, c, seq, data):
+        pool: cython.pointer(pool_t) = running_pool()
+        kept: Chain = data
+        # Below the reserve the peer's retransmission serves better than memory that in-order data needs.
+        if pool.units_fresh + pool.classes[UNIT_CLASS].free_count <= pool.reserve:
+            self.counts.exhausted += 1
+            return False
+        if data.pinned() * 100 > data.length * 145:
+            kept = data.compact(PLACE_TCP)
+            if kept is None:
+                self.counts.exhausted += 1
+                return False
+            self.counts.coalesced_bytes += data.length
+        return cython.cast(Reassembly, c.reassembly).insert(seq, kept)

@@ -1,0 +1,249 @@
+"""Handing data and events up; the end of a connection."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+import logging
+import traceback
+
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.netapp.iobuf.chain import Chain
+from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
+from cython.cimports.netapp.tcp.connection import (
+    ACK_NOW,
+    CLOSED,
+    ESTABLISHED,
+    IN_CALLBACK,
+    IN_RECEIVE,
+    PAUSED,
+    STARVED,
+    SYN_RECEIVED,
+    TIME_WAIT,
+    UP_ANY,
+    UP_CLOSED,
+    UP_CONNECTED,
+    UP_PEER_CLOSED,
+    UP_WRITABLE,
+    WAS_FULL,
+    Connection,
+)
+from cython.cimports.netapp.tcp.manager import TcpManager
+from cython.cimports.netapp.tcp.send import send_reset, window_opens
+from cython.cimports.netapp.tcp.timers import stop_timers
+
+_log = logging.getLogger("netapp.tcp")
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _failed(c: Connection, callback: str, error) -> cython.int:
+    """An exception came out of a callback: this connection is reset, everything else goes on."""
+    c.tcp.counts.callback_exceptions += 1
+    _log.error("%s() of %s raised; its connection is reset", callback, type(c.handler).__name__, exc_info=error)
+    # The frames would keep their IOBufs: collection is off.
+    traceback.clear_frames(error.__traceback__)
+    error.__traceback__ = None
+    reset(c, ConnectionAbortedError(f"{callback}() raised {type(error).__name__}"))
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _receive(c: Connection, data: Chain) -> cython.int:
+    c.flags |= IN_CALLBACK | IN_RECEIVE
+    try:
+        if c.binding.receive is None:
+            c.handler.receive(data)
+        else:
+            c.binding.receive(c.handler, data)
+    except Exception as error:
+        _failed(c, "receive", error)
+    finally:
+        c.flags &= ~(IN_CALLBACK | IN_RECEIVE)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _connected(c: Connection) -> cython.int:
+    if c.binding.connected is None:
+        c.handler.connected()
+    else:
+        c.binding.connected(c.handler)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _peer_closed(c: Connection) -> cython.int:
+    if c.binding.peer_closed is None:
+        c.handler.peer_closed()
+    else:
+        c.binding.peer_closed(c.handler)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _writable(c: Connection) -> cython.int:
+    if c.binding.writable is None:
+        c.handler.writable()
+    else:
+        c.binding.writable(c.handler)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _call(c: Connection, which: cython.uint, name: str) -> cython.int:
+    c.flags &= ~which
+    c.flags |= IN_CALLBACK
+    try:
+        if which == UP_CONNECTED:
+            _connected(c)
+        elif which == UP_PEER_CLOSED:
+            _peer_closed(c)
+        else:
+            _writable(c)
+    except Exception as error:
+        _failed(c, name, error)
+    finally:
+        c.flags &= ~IN_CALLBACK
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _closed(c: Connection) -> cython.int:
+    """The last call; afterwards handler and connection let go of each other."""
+    handler = c.handler
+    binding = c.binding
+    error = c.error
+    c.flags &= ~UP_ANY
+    c.flags |= IN_CALLBACK
+    try:
+        if binding.closed is None:
+            handler.closed(error)
+        else:
+            binding.closed(handler, error)
+    except Exception as raised:
+        c.tcp.counts.callback_exceptions += 1
+        _log.error("closed() of %s raised", type(handler).__name__, exc_info=raised)
+        traceback.clear_frames(raised.__traceback__)
+        raised.__traceback__ = None
+    finally:
+        c.flags &= ~IN_CALLBACK
+        handler.connection = None
+        c.handler = None
+        c.binding = None
+        c.error = None
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _may_feed(c: Connection) -> cython.bint:
+    """Whether the handler gets data now. Replies that nobody acknowledges are bounded, a connection and in all."""
+    tcp: TcpManager = c.tcp
+    if c.flags & PAUSED:
+        return False
+    if c.send_queue.length >= tcp.config.send_limit:
+        c.flags |= WAS_FULL
+        return False
+    if tcp.queued_bytes >= tcp.config.send_limit_total:
+        if not c.flags & STARVED:
+            c.flags |= STARVED
+            tcp.starved.append(c)
+        return False
+    return True
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _hold(c: Connection, data: Chain) -> cython.int:
+    """Keeps data that cannot go up now. Small pieces are copied together, so that they do not pin a slot each."""
+    view: cython.pointer(iobuf_t) = data.head
+    kept: uint64_t = 0
+    if c.received is None:
+        c.received = Chain.__new__(Chain)
+    if data.pinned() * 100 > data.length * 145:
+        while view != cython.NULL and c.received.append_copy(view.data, view.length, PLACE_TCP):
+            kept += view.length
+            view = view.next
+        c.tcp.counts.coalesced_bytes += kept
+        data.advance(kept)
+    c.received.move_from(data)
+    return 0
+
+
+def text_arrives(c, data):
+    if c.received is None and not c.flags & (UP_ANY | IN_CALLBACK) and _may_feed(c):
+        _receive(c, data)
+        if not c.flags & UP_ANY:
+            return 0
+    else:
+        _hold(c, data)
+    return deliver(c)
+
+
+def deliver(c):
+    data: Chain
+    if c.flags & IN_CALLBACK:
+        return 0
+    while c.handler is not None:
+        if c.flags & UP_CONNECTED:
+            _call(c, UP_CONNECTED, "connected")
+        elif c.received is not None:
+            if not _may_feed(c):
+                break
+            data = c.received
+            c.received = None
+            if window_opens(c):
+                c.flags |= ACK_NOW
+                c.tcp.touch(c)
+            _receive(c, data)
+        elif c.flags & UP_PEER_CLOSED:
+            _call(c, UP_PEER_CLOSED, "peer_closed")
+        elif c.flags & UP_WRITABLE and not c.flags & UP_CLOSED:
+            _call(c, UP_WRITABLE, "writable")
+        elif c.flags & UP_CLOSED:
+            _closed(c)
+        else:
+            break
+    return 0
+
+
+def finish(c, error):
+    tcp: TcpManager = c.tcp
+    if c.state == CLOSED:
+        return 0
+    if c.state == SYN_RECEIVED and c.listener is not None:
+        c.listener.half_open -= 1
+        c.listener = None
+    c.state = CLOSED
+    stop_timers(c)
+    tcp.counts.closed += 1
+    tcp.queued_bytes -= c.send_queue.length
+    c.send_queue.clear()
+    c.cut_view = cython.NULL
+    c.reassembly = None
+    c.path = None
+    c.factory = None
+    tcp.table.remove(c)
+    if c.handler is not None and not c.flags & UP_CLOSED:
+        if error is not None:
+            # The user hears of the end at once; what it has not read is lost with the connection.
+            c.received = None
+            c.flags &= ~UP_ANY
+        c.error = error
+        c.flags |= UP_CLOSED
+        tcp.touch(c)
+    return 0
+
+
+def reset(c, error):
+    # RFC 9293, 3.10.5: RST in the synchronized states (and SYN_RECEIVED), where the peer may still wait for us.
+    if c.state == SYN_RECEIVED or (c.state >= ESTABLISHED and c.state != TIME_WAIT):
+        send_reset(c)
+    return finish(c, error)

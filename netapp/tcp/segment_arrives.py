@@ -1,0 +1,375 @@
+"""A segment arrives (RFC 9293, 3.10.7)."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.netapp.iobuf.chain import Chain
+from cython.cimports.netapp.tcp.acknowledgment import acknowledgment_arrives
+from cython.cimports.netapp.tcp.connection import (
+    ACK_DELAYED,
+    ACK_NOW,
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_AHEAD,
+    FIN_QUEUED,
+    FIN_RECEIVED,
+    FIN_SENT,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    SYN_RECEIVED,
+    SYN_SENT,
+    SYN_TIMED_OUT,
+    TIME_WAIT,
+    TIMER_LINGER,
+    TIMER_RETRANSMIT,
+    TIMING,
+    UP_ANY,
+    UP_CLOSED,
+    UP_CONNECTED,
+    UP_PEER_CLOSED,
+    WINDOW_SCALING,
+    Connection,
+)
+from cython.cimports.netapp.tcp.listener import Listener
+from cython.cimports.netapp.tcp.manager import TcpManager, segment_t
+from cython.cimports.netapp.tcp.reassembly import Reassembly
+from cython.cimports.netapp.tcp.receive import deliver, finish, reset, text_arrives
+from cython.cimports.netapp.tcp.send import send_syn
+from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
+from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer, stop_timers
+from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _learn_options(c: Connection, segment: cython.pointer(segment_t)) -> cython.void:
+    """From the peer's SYN (RFC 9293, 3.7.1; RFC 7323, 2.2)."""
+    mss: uint32_t = segment.options.mss
+    if mss == 0:
+        # RFC 9293, 3.7.1 (MUST-15)
+        mss = 536
+    elif mss < 64:
+        # A peer must not have every byte sent in a segment of its own.
+        mss = 64
+    c.snd_mss = mss if mss < c.rcv_mss else c.rcv_mss
+    if segment.options.has_window_scale:
+        c.flags |= WINDOW_SCALING
+        c.snd_wnd_shift = segment.options.window_scale
+        c.rcv_wnd_shift = c.tcp.config.window_scale
+    else:
+        c.flags &= ~WINDOW_SCALING
+        c.snd_wnd_shift = 0
+        c.rcv_wnd_shift = 0
+
+
+def learn_syn(c, segment):
+    c.irs = segment.seq
+    c.rcv_nxt = seq_add(segment.seq, 1)
+    # RFC 7323, 2.2: the window of a SYN is not scaled.
+    c.snd_wnd = segment.window
+    c.max_snd_wnd = segment.window
+    c.snd_wl1 = segment.seq
+    c.snd_wl2 = segment.ack
+    _learn_options(c, segment)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _established(c: Connection, segment: cython.pointer(segment_t), now: uint64_t) -> cython.int:
+    """The handshake is done: our SYN is acknowledged."""
+    tcp: TcpManager = c.tcp
+    listener: Listener = c.listener
+    timed_out: cython.bint = c.flags & SYN_TIMED_OUT
+    if c.flags & TIMING:
+        measured(c, now - c.timed_at)
+        c.flags &= ~TIMING
+    c.snd_una = segment.ack
+    c.snd_next_cut = segment.ack
+    c.recover = c.iss
+    stop_timer(c, TIMER_RETRANSMIT)
+    c.unanswered_since = 0
+    c.state = FIN_WAIT_1 if c.flags & FIN_QUEUED else ESTABLISHED
+    c.congestion.start(c)
+    if timed_out:
+        # RFC 6298 (5.7): at least 3 s for data after a SYN timed out.
+        c.rto = 3 * tcp.config.initial_rto
+    c.backoff = 0
+    if listener is not None:
+        listener.half_open -= 1
+        c.listener = None
+        tcp.counts.accepts += 1
+        if not tcp.accept(c, listener):
+            return 0
+    c.flags |= UP_CONNECTED
+    if c.send_queue.length or c.flags & FIN_QUEUED:
+        tcp.touch(c)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), now: uint64_t) -> cython.int:
+    """RFC 9293, 3.10.7.3."""
+    tcp: TcpManager = c.tcp
+    acknowledged: cython.bint = segment.flags & FLAG_ACK
+    if acknowledged and segment.ack != c.snd_nxt:
+        tcp.counts.dropped_acknowledgment += 1
+        return tcp.refuse_connection(c, segment)
+    if segment.flags & FLAG_RST:
+        if acknowledged:
+            tcp.counts.resets_in += 1
+            finish(c, ConnectionRefusedError("the peer refuses the connection"))
+        else:
+            tcp.counts.dropped_flags += 1
+        return deliver(c)
+    if not segment.flags & FLAG_SYN:
+        tcp.counts.dropped_flags += 1
+        return 0
+    learn_syn(c, segment)
+    if acknowledged:
+        c.rcv_adv = seq_add(
+            c.rcv_nxt, cython.cast(uint32_t, tcp.config.receive_window if tcp.config.receive_window < 65535 else 65535)
+        )
+        _established(c, segment, now)
+        c.flags |= ACK_NOW
+        tcp.touch(c)
+        return deliver(c)
+    # Simultaneous open (RFC 9293, 3.5, figure 7).
+    c.state = SYN_RECEIVED
+    c.flags &= ~TIMING
+    return send_syn(c, now)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _acknowledge_now(c: Connection) -> cython.int:
+    c.flags |= ACK_NOW
+    return c.tcp.touch(c)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _challenge(c: Connection, now: uint64_t) -> cython.int:
+    # RFC 5961, 3.2, 4.2, 5.2; throttled as its section 7 asks.
+    if c.tcp.may_challenge(now):
+        c.tcp.counts.challenge_acks += 1
+        return _acknowledge_now(c)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _acceptable(c: Connection, seq: uint32_t, length: uint32_t) -> cython.bint:
+    """RFC 9293, 3.4, table 6; with a window of zero, a segment at RCV.NXT, whose text is then cut off."""
+    window: uint32_t = seq_sub(c.rcv_adv, c.rcv_nxt)
+    if seq == c.rcv_nxt:
+        return True
+    if seq_sub(seq, c.rcv_nxt) < window:
+        return True
+    return length > 0 and seq_sub(seq_add(seq, length - 1), c.rcv_nxt) < window
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _reset_arrives(c: Connection) -> cython.int:
+    c.tcp.counts.resets_in += 1
+    if c.state == SYN_RECEIVED:
+        finish(c, ConnectionRefusedError("the peer refuses the connection"))
+    elif c.state == TIME_WAIT or (c.state >= CLOSING and c.send_queue.length == 0):
+        finish(c, None)
+    else:
+        finish(c, ConnectionResetError("the peer reset the connection"))
+    return deliver(c)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _to_time_wait(c: Connection, now: uint64_t) -> cython.int:
+    c.state = TIME_WAIT
+    stop_timers(c)
+    set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
+    # For the user the connection has ended: both sides are closed.
+    if c.handler is not None:
+        c.flags |= UP_CLOSED
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint64_t) -> cython.int:
+    """Fifth, check the ACK field. 1: go on with the segment, 0: it is done."""
+    tcp: TcpManager = c.tcp
+    fin_acknowledged: cython.bint
+    if c.state == SYN_RECEIVED:
+        if segment.ack != c.snd_nxt:
+            tcp.counts.dropped_acknowledgment += 1
+            tcp.refuse_connection(c, segment)
+            return 0
+        c.snd_wnd = cython.cast(uint32_t, segment.window) << c.snd_wnd_shift
+        c.max_snd_wnd = c.snd_wnd
+        c.snd_wl1 = segment.seq
+        c.snd_wl2 = segment.ack
+        _established(c, segment, now)
+        return c.state != CLOSED
+    if seq_lt(c.snd_nxt, segment.ack):
+        # RFC 9293: it acknowledges what was not sent.
+        tcp.counts.dropped_acknowledgment += 1
+        _challenge(c, now)
+        return 0
+    if seq_lt(segment.ack, c.snd_una):
+        # RFC 5961, 5.2: too old to be a late one.
+        if c.max_snd_wnd < seq_sub(c.snd_una, segment.ack):
+            tcp.counts.dropped_acknowledgment += 1
+            _challenge(c, now)
+            return 0
+        return 1
+    acknowledgment_arrives(c, segment, now)
+    if c.state >= FIN_WAIT_1 and c.flags & FIN_SENT:
+        fin_acknowledged = c.snd_una == c.snd_nxt
+        if fin_acknowledged:
+            if c.state == FIN_WAIT_1:
+                c.state = FIN_WAIT_2
+                set_timer(c, TIMER_LINGER, now + tcp.config.fin_wait_2)
+            elif c.state == CLOSING:
+                _to_time_wait(c, now)
+            elif c.state == LAST_ACK:
+                finish(c, None)
+                deliver(c)
+                return 0
+    return 1
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _fin_arrives(c: Connection, now: uint64_t) -> cython.int:
+    """Eighth: everything before the FIN is here."""
+    c.rcv_nxt = seq_add(c.rcv_nxt, 1)
+    if seq_lt(c.rcv_adv, c.rcv_nxt):
+        c.rcv_adv = c.rcv_nxt
+    c.flags = (c.flags & ~FIN_AHEAD) | FIN_RECEIVED | UP_PEER_CLOSED
+    _acknowledge_now(c)
+    if c.state == ESTABLISHED:
+        c.state = CLOSE_WAIT
+    elif c.state == FIN_WAIT_1:
+        c.state = CLOSING
+    elif c.state == FIN_WAIT_2:
+        _to_time_wait(c, now)
+        # Everybody has closed: closed() says it.
+        c.flags &= ~UP_PEER_CLOSED
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: uint64_t) -> cython.int:
+    """Seventh and eighth: the segment's text, within the window, and its FIN."""
+    tcp: TcpManager = c.tcp
+    more: Chain
+    length: uint32_t = cython.cast(uint32_t, payload.length)
+    if fin:
+        c.flags |= FIN_AHEAD
+        c.rcv_fin = seq_add(seq, length)
+    if c.state == FIN_WAIT_2:
+        set_timer(c, TIMER_LINGER, now + tcp.config.fin_wait_2)
+    if length and seq != c.rcv_nxt:
+        # RFC 5681, 4.2: an out-of-order segment is acknowledged at once.
+        tcp.counts.out_of_order += 1
+        _acknowledge_now(c)
+        if c.reassembly is None:
+            c.reassembly = Reassembly.__new__(Reassembly)
+        if not tcp.keep_out_of_order(c, seq, payload):
+            tcp.counts.dropped_reassembly += 1
+        return 0
+    if length:
+        c.rcv_nxt = seq_add(c.rcv_nxt, length)
+        c.rcv_unacked += length
+        if c.reassembly is not None:
+            more = c.reassembly.pop(c.rcv_nxt)
+            if more is not None:
+                c.rcv_nxt = seq_add(c.rcv_nxt, cython.cast(uint32_t, more.length))
+                payload.move_from(more)
+            if c.reassembly.count == 0:
+                c.reassembly = None
+            # RFC 5681, 4.2: at once, when a gap is filled.
+            c.flags |= ACK_NOW
+        # RFC 5681, 4.2: at least every second full-sized segment; else it waits for data to ride on.
+        c.flags |= ACK_NOW if c.rcv_unacked >= 2 * cython.cast(uint32_t, c.rcv_mss) else ACK_DELAYED
+        tcp.touch(c)
+    if c.flags & FIN_AHEAD and c.rcv_fin == c.rcv_nxt:
+        _fin_arrives(c, now)
+    # State is settled: up to the handler.
+    if payload.length:
+        text_arrives(c, payload)
+    elif c.flags & UP_ANY:
+        deliver(c)
+    return 0
+
+
+def segment_arrives(c, segment, payload, now):
+    tcp: TcpManager = c.tcp
+    seq: uint32_t = segment.seq
+    flags: uint8_t = segment.flags
+    length: uint32_t = segment.length
+    cut: uint32_t
+    if c.state == SYN_SENT:
+        return _in_syn_sent(c, segment, now)
+
+    # First, check the sequence number (3.10.7.4).
+    if seq != c.rcv_nxt and not _acceptable(
+        c, seq, length + (1 if flags & FLAG_SYN else 0) + (1 if flags & FLAG_FIN else 0)
+    ):
+        tcp.counts.dropped_sequence += 1
+        if flags & FLAG_RST:
+            return 0
+        if c.state == SYN_RECEIVED and flags & FLAG_SYN and seq == c.irs:
+            # The peer did not get our SYN and ACK.
+            return send_syn(c, now)
+        if c.state == TIME_WAIT and flags & FLAG_FIN:
+            set_timer(c, TIMER_LINGER, now + tcp.config.time_wait)
+        return _acknowledge_now(c)
+
+    # Second, check the RST bit (RFC 5961, 3.2).
+    if flags & FLAG_RST:
+        if seq == c.rcv_nxt:
+            return _reset_arrives(c)
+        tcp.counts.dropped_flags += 1
+        return _challenge(c, now)
+
+    # Fourth, check the SYN bit (RFC 5961, 4.2).
+    if flags & FLAG_SYN:
+        tcp.counts.dropped_flags += 1
+        return _challenge(c, now)
+
+    # Fifth, check the ACK field.
+    if not flags & FLAG_ACK:
+        tcp.counts.dropped_flags += 1
+        return 0
+    if not _acknowledgment(c, segment, now):
+        return 0
+
+    if length or flags & FLAG_FIN:
+        if c.state > FIN_WAIT_2 or c.flags & FIN_RECEIVED:
+            # CLOSE_WAIT and later: the FIN was the last byte of the peer.
+            tcp.counts.dropped_closed += 1
+            return deliver(c)
+        # Only what is within the window.
+        if seq_lt(seq, c.rcv_nxt):
+            cut = seq_sub(c.rcv_nxt, seq)
+            payload.advance(cut if cut < length else length)
+            seq = c.rcv_nxt
+        cut = seq_add(seq, cython.cast(uint32_t, payload.length))
+        if seq_lt(c.rcv_adv, cut):
+            tcp.counts.dropped_window += 1
+            payload.trim(seq_sub(cut, c.rcv_adv))
+            flags &= ~FLAG_FIN
+            _acknowledge_now(c)
+        return _text(c, seq, payload, flags & FLAG_FIN, now)
+    if c.flags & UP_ANY:
+        return deliver(c)
+    return 0

@@ -1,0 +1,396 @@
+"""Output: segments cut from the send queue, and their headers."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.netapp.drivers.device import FEATURE_CHECKSUM, FEATURE_TSO4
+from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain
+from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t, new_iobuf, release_slot
+from cython.cimports.netapp.net.address import ipv4_of, same
+from cython.cimports.netapp.net.manager import network
+from cython.cimports.netapp.net.transport import Path
+from cython.cimports.netapp.tcp.connection import (
+    ACK_DELAYED,
+    ACK_NOW,
+    CLOSED,
+    ESTABLISHED,
+    FIN_QUEUED,
+    FIN_SENT,
+    IN_RECOVERY,
+    SYN_SENT,
+    TIME_WAIT,
+    TIMER_DELAYED_ACK,
+    TIMER_PERSIST,
+    TIMER_RETRANSMIT,
+    TIMING,
+    WINDOW_SCALING,
+    Connection,
+)
+from cython.cimports.netapp.tcp.manager import TcpManager
+from cython.cimports.netapp.tcp.options import SYN_OPTIONS_BYTES, write_syn_options
+from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt, seq_sub
+from cython.cimports.netapp.tcp.timers import set_timer, stop_timer
+from cython.cimports.netapp.wire.checksum import fold, sum_chain, sum_pseudo_header
+from cython.cimports.netapp.wire.tcp import (
+    FLAG_ACK,
+    FLAG_FIN,
+    FLAG_PSH,
+    FLAG_RST,
+    FLAG_SYN,
+    HEADER_BYTES_MIN,
+    OFFSET_CHECKSUM,
+    write,
+)
+
+_PROTOCOL = cython.declare(uint8_t, 6)
+# What a segment that the device cuts may carry: an IP packet has at most 65,535 bytes.
+_MAXIMUM_TEXT = cython.declare(uint32_t, 65535 - 20 - HEADER_BYTES_MIN)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _space(c: Connection) -> uint32_t:
+    """The right edge that the receive buffer has room for."""
+    window: uint64_t = c.tcp.config.receive_window
+    if c.received is not None:
+        window = window - c.received.length if c.received.length < window else 0
+    return seq_add(c.rcv_nxt, cython.cast(uint32_t, window))
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _worthwhile(c: Connection) -> uint32_t:
+    # RFC 9293, 3.8.6.2.2: min(half of the buffer, one segment).
+    half: uint64_t = c.tcp.config.receive_window // 2
+    return cython.cast(uint32_t, half) if half < c.rcv_mss else c.rcv_mss
+
+
+def offered_window(c):
+    edge: uint32_t = _space(c)
+    # RFC 9293, 3.8.6: the right edge does not move back; 3.8.6.2.2: it moves on in steps.
+    if seq_lt(c.rcv_adv, edge) and seq_sub(edge, c.rcv_adv) >= _worthwhile(c):
+        c.rcv_adv = edge
+    return seq_sub(c.rcv_adv, c.rcv_nxt)
+
+
+def window_opens(c):
+    edge: uint32_t = _space(c)
+    return seq_lt(c.rcv_adv, edge) and seq_sub(edge, c.rcv_adv) >= 2 * _worthwhile(c)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _complete(tcp: TcpManager, path: Path, segment: Chain, header: cython.pointer(uint8_t), mss: uint32_t) -> cython.int:
+    """Checksum or its offload, segmentation offload, and down to IP. 1: the device's ring is full."""
+    length: uint32_t = cython.cast(uint32_t, segment.length)
+    pseudo: uint64_t = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, length)
+    checksum: uint16_t
+    if path.features & FEATURE_CHECKSUM:
+        checksum = fold(pseudo)
+        segment.offload.flags = CHECKSUM_PARTIAL
+        segment.offload.csum_start = 0
+        segment.offload.csum_offset = OFFSET_CHECKSUM
+        if length > mss + (header[12] >> 4) * 4:
+            segment.offload.gso_type = GSO_TCPV4
+            segment.offload.gso_size = cython.cast(uint16_t, mss)
+            segment.offload.header_length = (header[12] >> 4) * 4
+    else:
+        checksum = ~fold(sum_chain(segment, 0, pseudo))
+    (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = checksum
+    if path.send(segment, _PROTOCOL):
+        tcp.counts.segments_out += 1
+        return 0
+    tcp.counts.transmit_full += 1
+    return 1
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> cython.int:
+    """Sends `segment`, its text so far, with an acknowledgment; empties it. 0: sent, 1: not, for want of room."""
+    window: uint32_t = offered_window(c) >> c.rcv_wnd_shift
+    header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN, PLACE_TCP)
+    full: cython.int
+    if header == cython.NULL:
+        c.tcp.counts.exhausted += 1
+        return 1
+    write(
+        header,
+        cython.cast(uint16_t, c.key.ports & 0xFFFF),
+        cython.cast(uint16_t, c.key.ports >> 16),
+        sequence,
+        c.rcv_nxt,
+        HEADER_BYTES_MIN,
+        flags | FLAG_ACK,
+        cython.cast(uint16_t, window if window < 65535 else 65535),
+    )
+    full = _complete(c.tcp, c.path, segment, header, c.snd_mss)
+    if full:
+        return 1
+    # Every segment carries the acknowledgment.
+    if c.flags & (ACK_NOW | ACK_DELAYED):
+        c.flags &= ~(ACK_NOW | ACK_DELAYED)
+        stop_timer(c, TIMER_DELAYED_ACK)
+    c.rcv_unacked = 0
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
+    """Appends views of the queue's next `length` bytes and moves the cut on. False: no memory, nothing moved."""
+    view: cython.pointer(iobuf_t) = c.cut_view
+    at: cython.pointer(uint8_t) = c.cut_at
+    fresh: cython.pointer(iobuf_t)
+    piece: uint32_t
+    if view == cython.NULL:
+        view = c.send_queue.head
+        at = view.data
+    while True:
+        piece = cython.cast(uint32_t, view.data + view.length - at)
+        if piece:
+            if piece > length:
+                piece = length
+            view.slot.references += 1
+            fresh = new_iobuf(view.slot, at, piece)
+            if fresh == cython.NULL:
+                release_slot(view.slot)
+                return False
+            segment.append_view(fresh)
+            at += piece
+            length -= piece
+            if length == 0:
+                c.cut_view = view
+                c.cut_at = at
+                return True
+        view = view.next
+        at = view.data
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
+    """One segment of `length` bytes from the cut on, with FIN behind it. 1: it could not be sent; nothing changed."""
+    segment: Chain = Chain.__new__(Chain)
+    view: cython.pointer(iobuf_t) = c.cut_view
+    at: cython.pointer(uint8_t) = c.cut_at
+    sequence: uint32_t = c.snd_next_cut
+    end: uint32_t = seq_add(sequence, length + fin)
+    flags: uint8_t = FLAG_FIN if fin else 0
+    tcp: TcpManager = c.tcp
+    if length:
+        if not _cut(c, segment, length):
+            tcp.counts.exhausted += 1
+            return 1
+        if seq_sub(end, c.snd_una) >= c.send_queue.length:
+            # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
+            flags |= FLAG_PSH
+    if _emit(c, segment, sequence, flags):
+        c.cut_view = view
+        c.cut_at = at
+        return 1
+    c.snd_next_cut = end
+    if fin:
+        c.flags |= FIN_SENT
+    c.last_send = now
+    if seq_lt(c.snd_nxt, end):
+        if sequence != c.snd_nxt:
+            tcp.counts.retransmitted += 1
+        elif not c.flags & TIMING:
+            c.flags |= TIMING
+            c.timed_at = now
+            c.timed_seq = end
+        c.snd_nxt = end
+    else:
+        tcp.counts.retransmitted += 1
+        c.flags &= ~TIMING
+    if c.deadlines[TIMER_RETRANSMIT] == 0:
+        # RFC 6298 (5.1)
+        set_timer(c, TIMER_RETRANSMIT, now + c.rto)
+    return 0
+
+
+def output(c, now):
+    mss: uint32_t = c.snd_mss
+    largest: uint32_t = mss
+    window: uint32_t
+    in_flight: uint32_t
+    available: int64_t
+    usable: int64_t
+    length: uint32_t
+    fin: cython.bint
+    if c.state < ESTABLISHED:
+        return 0
+    if c.path.features & FEATURE_TSO4:
+        largest = _MAXIMUM_TEXT - _MAXIMUM_TEXT % mss
+    if c.snd_nxt == c.snd_una and c.send_queue.length and now - c.last_send > c.rto:
+        c.congestion.idle(c)
+    window = c.cwnd
+    if c.duplicate_acks and not c.flags & IN_RECOVERY and c.duplicate_acks < 3:
+        # RFC 3042: each of the first two duplicates lets one more segment out.
+        window += c.duplicate_acks * mss
+    if window > c.snd_wnd:
+        window = c.snd_wnd
+    while True:
+        in_flight = seq_sub(c.snd_next_cut, c.snd_una)
+        available = cython.cast(int64_t, c.send_queue.length) - in_flight
+        if available < 0:
+            break
+        usable = cython.cast(int64_t, window) - in_flight
+        length = cython.cast(uint32_t, available if available < largest else largest)
+        if usable < length:
+            length = cython.cast(uint32_t, usable) if usable > 0 else 0
+        fin = c.flags & FIN_QUEUED and length == available and (
+            not c.flags & FIN_SENT or c.snd_next_cut != c.snd_nxt
+        )
+        if length < available:
+            # RFC 9293, 3.8.6.2.1: whole segments, or what is a large part of the peer's buffer.
+            if length >= mss:
+                length -= length % mss
+            elif length < c.max_snd_wnd // 2 or length == 0:
+                if c.snd_nxt == c.snd_una and c.deadlines[TIMER_PERSIST] == 0:
+                    # Nothing is on its way whose acknowledgment would open the window.
+                    set_timer(c, TIMER_PERSIST, now + c.rto)
+                break
+        elif length == 0 and not fin:
+            break
+        if _send_text(c, length, fin, now):
+            return _blocked(c, now)
+    if c.flags & ACK_NOW:
+        if _emit(c, Chain.__new__(Chain), c.snd_nxt, 0):
+            return 1
+    elif c.flags & ACK_DELAYED and c.deadlines[TIMER_DELAYED_ACK] == 0:
+        set_timer(c, TIMER_DELAYED_ACK, now + c.tcp.config.delayed_ack)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _blocked(c: Connection, now: uint64_t) -> cython.int:
+    # A want of slots has no event that ends it: a timer tries again.
+    if c.deadlines[TIMER_RETRANSMIT] == 0:
+        set_timer(c, TIMER_RETRANSMIT, now + c.rto)
+    return 1
+
+
+def retransmit(c, now):
+    keep: uint32_t = c.snd_next_cut
+    view: cython.pointer(iobuf_t) = c.cut_view
+    at: cython.pointer(uint8_t) = c.cut_at
+    length: uint32_t = c.snd_mss
+    failed: cython.int
+    if length > c.send_queue.length:
+        length = cython.cast(uint32_t, c.send_queue.length)
+    c.snd_next_cut = c.snd_una
+    c.cut_view = cython.NULL
+    c.deadlines[TIMER_RETRANSMIT] = 0
+    failed = _send_text(c, length, c.flags & FIN_SENT and length == c.send_queue.length, now)
+    if seq_lt(c.snd_next_cut, keep):
+        c.snd_next_cut = keep
+        c.cut_view = view
+        c.cut_at = at
+    if failed:
+        return _blocked(c, now)
+    return 0
+
+
+def probe_window(c, now):
+    if c.send_queue.length == 0 and not c.flags & FIN_QUEUED:
+        return 0
+    c.tcp.counts.window_probes += 1
+    c.snd_next_cut = c.snd_una
+    c.cut_view = cython.NULL
+    _send_text(c, 1 if c.send_queue.length else 0, c.send_queue.length == 0, now)
+    # RFC 9293, 3.8.6.1: probing goes on, with back-off, for as long as the peer answers.
+    stop_timer(c, TIMER_RETRANSMIT)
+    set_timer(c, TIMER_PERSIST, now + c.rto)
+    return 0
+
+
+def send_syn(c, now):
+    segment: Chain = Chain.__new__(Chain)
+    header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN + SYN_OPTIONS_BYTES, PLACE_TCP)
+    active: cython.bint = c.state == SYN_SENT
+    window: uint64_t = c.tcp.config.receive_window
+    if window > 65535:
+        # RFC 7323, 2.2: the window of a SYN is not scaled.
+        window = 65535
+    set_timer(c, TIMER_RETRANSMIT, now + c.rto)
+    if header == cython.NULL:
+        c.tcp.counts.exhausted += 1
+        return 1
+    if not c.flags & TIMING and c.snd_nxt == c.iss:
+        c.flags |= TIMING
+        c.timed_at = now
+        c.timed_seq = seq_add(c.iss, 1)
+    c.snd_nxt = seq_add(c.iss, 1)
+    if not active:
+        c.rcv_adv = seq_add(c.rcv_nxt, cython.cast(uint32_t, window))
+    write(
+        header,
+        cython.cast(uint16_t, c.key.ports & 0xFFFF),
+        cython.cast(uint16_t, c.key.ports >> 16),
+        c.iss,
+        0 if active else c.rcv_nxt,
+        HEADER_BYTES_MIN + SYN_OPTIONS_BYTES,
+        FLAG_SYN if active else FLAG_SYN | FLAG_ACK,
+        cython.cast(uint16_t, window),
+    )
+    # RFC 7323, 2.2: the option in a SYN and ACK only when the SYN had it.
+    write_syn_options(
+        header + HEADER_BYTES_MIN, c.rcv_mss, active or c.flags & WINDOW_SCALING, c.tcp.config.window_scale
+    )
+    return _complete(c.tcp, c.path, segment, header, c.snd_mss)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _send_bare(
+    tcp: TcpManager, path: Path, ports: uint32_t, sequence: uint32_t, acknowledgment: uint32_t, flags: uint8_t
+) -> cython.int:
+    """A segment of a header only, without a window."""
+    segment: Chain = Chain.__new__(Chain)
+    header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN, PLACE_TCP)
+    if header == cython.NULL:
+        tcp.counts.exhausted += 1
+        return 1
+    write(
+        header,
+        cython.cast(uint16_t, ports & 0xFFFF),
+        cython.cast(uint16_t, ports >> 16),
+        sequence,
+        acknowledgment,
+        HEADER_BYTES_MIN,
+        flags,
+        0,
+    )
+    return _complete(tcp, path, segment, header, 65535)
+
+
+def send_reset(c):
+    if c.state == CLOSED or c.state == TIME_WAIT or c.path is None:
+        return 0
+    c.tcp.counts.resets_out += 1
+    return _send_bare(c.tcp, c.path, c.key.ports, c.snd_nxt, c.rcv_nxt, FLAG_RST | FLAG_ACK)
+
+
+def refuse(tcp, segment, info):
+    # RFC 9293, 3.10.7.1
+    path: Path
+    ports: uint32_t = cython.cast(uint32_t, segment.source_port) << 16 | segment.destination_port
+    length: uint32_t = segment.length
+    if segment.flags & FLAG_RST:
+        return 0
+    path = network().path(info.source)
+    if path is None or not same(path.source, info.destination):
+        return 0
+    tcp.counts.resets_out += 1
+    if segment.flags & FLAG_ACK:
+        return _send_bare(tcp, path, ports, segment.ack, 0, FLAG_RST)
+    if segment.flags & FLAG_SYN:
+        length += 1
+    if segment.flags & FLAG_FIN:
+        length += 1
+    return _send_bare(tcp, path, ports, 0, seq_add(segment.seq, length), FLAG_RST | FLAG_ACK)

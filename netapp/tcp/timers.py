@@ -1,0 +1,148 @@
+"""Time-outs of a connection (RFC 6298; RFC 9293, 3.8)."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.netapp.event.timer import timers
+from cython.cimports.netapp.tcp.connection import (
+    ACK_NOW,
+    CLOSED,
+    FIN_WAIT_2,
+    IN_RECOVERY,
+    SYN_RECEIVED,
+    SYN_SENT,
+    SYN_TIMED_OUT,
+    TIME_WAIT,
+    TIMER_DELAYED_ACK,
+    TIMER_LINGER,
+    TIMER_PERSIST,
+    TIMER_RETRANSMIT,
+    TIMERS,
+    TIMING,
+    Connection,
+)
+from cython.cimports.netapp.tcp.receive import finish, reset
+from cython.cimports.netapp.tcp.send import probe_window, send_syn
+
+# Clock granularity G of RFC 6298 (2.3): the loop's turns.
+_GRANULARITY = cython.declare(uint64_t, 1_000_000)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _gives_up(c: Connection, now: uint64_t) -> cython.int:
+    """RFC 9293, 3.8.3: R2, counted from the first time-out that nothing answered."""
+    limit: uint64_t = c.tcp.config.give_up
+    if c.state == SYN_SENT:
+        limit = c.tcp.config.syn_give_up
+    elif c.state == SYN_RECEIVED:
+        limit = c.tcp.config.syn_received_give_up
+    if c.unanswered_since == 0:
+        c.unanswered_since = now
+    elif now - c.unanswered_since >= limit:
+        reset(c, TimeoutError("the peer does not answer"))
+        return 1
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _back_off(c: Connection) -> cython.void:
+    # RFC 6298 (5.5)
+    c.rto = c.rto * 2 if c.rto * 2 < c.tcp.config.maximum_rto else c.tcp.config.maximum_rto
+    if c.backoff < 255:
+        c.backoff += 1
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
+    if _gives_up(c, now):
+        return 0
+    c.tcp.counts.timeouts += 1
+    # Karn's algorithm, RFC 6298, 3: no measurement over a retransmission.
+    c.flags &= ~TIMING
+    if c.state == SYN_SENT or c.state == SYN_RECEIVED:
+        c.flags |= SYN_TIMED_OUT
+        _back_off(c)
+        send_syn(c, now)
+        return 0
+    c.congestion.timed_out(c)
+    _back_off(c)
+    # RFC 6582, 3.2, step 6 and 4.2: leave recovery; no fast retransmit for what was sent before.
+    c.flags &= ~IN_RECOVERY
+    c.recover = c.snd_nxt
+    c.duplicate_acks = 0
+    c.snd_next_cut = c.snd_una
+    c.cut_view = cython.NULL
+    c.tcp.touch(c)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
+    c: Connection = cython.cast(Connection, owner)
+    which: cython.int
+    earliest: uint64_t = 0
+    for which in range(TIMERS):
+        if c.deadlines[which] == 0 or c.deadlines[which] > now:
+            continue
+        c.deadlines[which] = 0
+        if which == TIMER_RETRANSMIT:
+            _retransmission_timed_out(c, now)
+        elif which == TIMER_PERSIST:
+            if not _gives_up(c, now):
+                _back_off(c)
+                probe_window(c, now)
+        elif which == TIMER_DELAYED_ACK:
+            c.flags |= ACK_NOW
+            c.tcp.touch(c)
+        elif c.state == TIME_WAIT:
+            finish(c, None)
+        elif c.state == FIN_WAIT_2:
+            reset(c, TimeoutError("the peer does not close its side"))
+    if c.state == CLOSED:
+        return 0
+    for which in range(TIMERS):
+        if c.deadlines[which] and (earliest == 0 or c.deadlines[which] < earliest):
+            earliest = c.deadlines[which]
+    if earliest and (not c.timer.pending or earliest < c.timer.deadline):
+        timers().set(cython.address(c.timer), earliest)
+    return 0
+
+
+def prepare_timers(c):
+    c.timer.owner = cython.cast(cython.p_void, c)
+    c.timer.function = _fired
+    c.rto = c.tcp.config.initial_rto
+
+
+def stop_timers(c):
+    which: cython.int
+    for which in range(TIMERS):
+        c.deadlines[which] = 0
+    timers().cancel(cython.address(c.timer))
+
+
+def measured(c, rtt):
+    difference: uint64_t
+    rto: uint64_t
+    if c.srtt == 0:
+        # RFC 6298 (2.2)
+        c.srtt = rtt if rtt else 1
+        c.rttvar = rtt // 2
+    else:
+        # RFC 6298 (2.3), alpha = 1/8, beta = 1/4
+        difference = c.srtt - rtt if c.srtt > rtt else rtt - c.srtt
+        c.rttvar = c.rttvar - c.rttvar // 4 + difference // 4
+        c.srtt = c.srtt - c.srtt // 8 + rtt // 8
+    rto = c.srtt + (4 * c.rttvar if 4 * c.rttvar > _GRANULARITY else _GRANULARITY)
+    if rto < c.tcp.config.minimum_rto:
+        rto = c.tcp.config.minimum_rto
+    elif rto > c.tcp.config.maximum_rto:
+        rto = c.tcp.config.maximum_rto
+    c.rto = rto
+    c.backoff = 0
