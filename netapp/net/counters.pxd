@@ -1,0 +1,50 @@
+"""What the network layer counts on one core. The names are COUNTERS in manager.py."""
+from libc.stdint cimport uint64_t
+
+cdef struct net_counters_t:
+    uint64_t frames_received
+    uint64_t frames_truncated
+    uint64_t frames_not_ours             # to another station, or to a group that we are not in
+    uint64_t frames_unknown_type
+    uint64_t arp_received
+    uint64_t arp_truncated               # these four in the order of netapp.wire.arp's reasons
+    uint64_t arp_bad_type
+    uint64_t arp_bad_length
+    uint64_t arp_bad_operation
+    uint64_t arp_bad_sender              # an address that nobody on this network can have
+    uint64_t arp_conflict                # somebody else says that our address is his
+    uint64_t arp_requests_sent
+    uint64_t arp_replies_sent
+    uint64_t neighbours_failed           # did not answer
+    uint64_t neighbours_moved            # another link address than before
+    uint64_t neighbours_evicted          # to make room
+    uint64_t waiting_dropped_full        # packets that waited for a neighbour …
+    uint64_t waiting_dropped_failed
+    uint64_t waiting_dropped_evicted
+    uint64_t ipv4_received
+    uint64_t ipv4_truncated              # these six in the order of netapp.wire.ipv4's reasons
+    uint64_t ipv4_split_header
+    uint64_t ipv4_bad_version
+    uint64_t ipv4_bad_header_length
+    uint64_t ipv4_bad_total_length
+    uint64_t ipv4_bad_checksum
+    uint64_t ipv4_bad_source
+    uint64_t ipv4_bad_options
+    uint64_t ipv4_source_routed
+    uint64_t ipv4_link_broadcast         # to a group of the link, but to one host of IP
+    uint64_t ipv4_not_ours
+    uint64_t ipv4_fragments
+    uint64_t ipv4_unknown_protocol
+    uint64_t ipv4_sent
+    uint64_t ipv4_no_route
+    uint64_t ipv4_oversized
+    uint64_t ipv4_interface_closed
+    uint64_t icmp_received
+    uint64_t icmp_truncated
+    uint64_t icmp_bad_checksum
+    uint64_t icmp_echoed
+    uint64_t icmp_echo_to_group          # not answered
+    uint64_t icmp_oversized              # an answer larger than the MTU
+    uint64_t icmp_not_handled            # of other types
+    uint64_t transmit_full               # ARP, ICMP and waiting packets that the device's ring had no room for
+    uint64_t transmit_exhausted          # packets for whose headers the pool had no slot

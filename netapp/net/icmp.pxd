@@ -1,0 +1,8 @@
+"""ICMP (RFC 792; RFC 1122, 3.2.2): echo is answered in place."""
+from cython cimport final
+from netapp.net.transport cimport Transport
+
+
+@final
+cdef class Icmp(Transport):
+    pass

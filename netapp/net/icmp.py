@@ -1,0 +1,63 @@
+"""ICMP. An echo request becomes its reply in its own slots: no byte of it is copied."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.libc.stdint import uint8_t, uint16_t
+from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK
+from cython.cimports.netapp.net.counters import net_counters_t
+from cython.cimports.netapp.net.manager import NetworkManager, network
+from cython.cimports.netapp.net.transport import Path
+from cython.cimports.netapp.wire import icmp, ipv4
+from cython.cimports.netapp.wire.bytes import raw16
+from cython.cimports.netapp.wire.checksum import fold, sum_chain, updated
+
+
+class Icmp:
+    def receive_packet(self, packet, info):
+        manager: NetworkManager = network()
+        counters: cython.pointer(net_counters_t) = cython.address(manager.values)
+        header: uint8_t[8]
+        at: cython.pointer(uint8_t)
+        checksum: uint16_t
+        path: Path
+        counters.icmp_received += 1
+        if icmp.check(cython.NULL, packet.length):
+            counters.icmp_truncated += 1
+            return 0
+        # RFC 792: over the whole message. The device vouches for TCP and UDP only.
+        if fold(sum_chain(packet, 0, 0)) != 0xFFFF:
+            counters.icmp_bad_checksum += 1
+            return 0
+        packet.copy_out(0, header, icmp.HEADER_BYTES)
+        if header[icmp.OFFSET_TYPE] != icmp.TYPE_ECHO:
+            counters.icmp_not_handled += 1
+            return 0
+        # RFC 1122, 3.2.2.6 allows this silence: an answer of everybody is how a network is flooded.
+        if info.multicast:
+            counters.icmp_echo_to_group += 1
+            return 0
+        path = manager.path(info.source)
+        if path is None:
+            return 0
+        if packet.length + ipv4.HEADER_BYTES_MIN > path.mtu:
+            counters.icmp_oversized += 1
+            return 0
+        header[icmp.OFFSET_TYPE] = icmp.TYPE_ECHO_REPLY
+        checksum = updated(raw16(header + icmp.OFFSET_CHECKSUM), icmp.TYPE_ECHO, icmp.TYPE_ECHO_REPLY)
+        memcpy(header + icmp.OFFSET_CHECKSUM, cython.address(checksum), 2)
+        # Written back where it was, or before the rest when somebody else sees those bytes.
+        packet.advance(icmp.HEADER_BYTES)
+        at = packet.prepend(icmp.HEADER_BYTES, PLACE_NETWORK)
+        if at == cython.NULL:
+            counters.transmit_exhausted += 1
+            return 0
+        memcpy(at, header, icmp.HEADER_BYTES)
+        memset(cython.address(packet.offload), 0, cython.sizeof(packet.offload))
+        if path.send(packet, ipv4.PROTOCOL_ICMP):
+            counters.icmp_echoed += 1
+        else:
+            counters.transmit_full += 1
+        return 0

@@ -1,0 +1,210 @@
+"""IPv4: what is received is checked in the order of RFC 1122, 3.2.1; what is sent has its headers prepended in one go."""
+import cython
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
+
+from cython.cimports.cpython.ref import PyObject
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK, iobuf_t
+from cython.cimports.netapp.net.address import mapped
+from cython.cimports.netapp.net.counters import net_counters_t
+from cython.cimports.netapp.net.neighbours import GONE
+from cython.cimports.netapp.net.transport import Transport, ip_info_t
+from cython.cimports.netapp.wire import ethernet, ipv4
+from cython.cimports.netapp.wire.bytes import load16, raw16, raw32, store16, swap16
+from cython.cimports.netapp.wire.checksum import fold, sum_bytes
+
+_live = cython.declare(cython.longlong, 0)
+
+
+def live_paths():
+    """IPv4Path objects alive in this process (the collector does not see them)."""
+    return _live
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_host(address: uint32_t) -> cython.bint:
+    """Not 0.0.0.0/8, loopback, multicast, reserved or broadcast (RFC 1122, 3.2.1.3)."""
+    first: uint32_t = address & 255
+    return first != 0 and first != 127 and first < 224
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _refuse_options(
+    counters: cython.pointer(net_counters_t), option: cython.pointer(uint8_t), end: cython.pointer(uint8_t)
+) -> cython.bint:
+    """Steps over options; True: counted, and the packet is to be dropped."""
+    while option < end and option[0] != ipv4.OPTION_END:
+        if option[0] == ipv4.OPTION_NOP:
+            option += 1
+            continue
+        # The sender must not choose the way (RFC 7126, 4.3 and 4.4), nor where we reply to (RFC 1122, 3.2.1.8).
+        if option[0] == ipv4.OPTION_LOOSE_SOURCE_ROUTE or option[0] == ipv4.OPTION_STRICT_SOURCE_ROUTE:
+            counters.ipv4_source_routed += 1
+            return True
+        if end - option < 2 or option[1] < 2 or option[1] > end - option:
+            counters.ipv4_bad_options += 1
+            return True
+        option += option[1]
+    return False
+
+
+def receive_ipv4(interface, frame, to_group):
+    counters: cython.pointer(net_counters_t) = interface.counters
+    head: cython.pointer(iobuf_t) = frame.head
+    header: cython.pointer(uint8_t) = head.data + ethernet.HEADER_BYTES
+    length: uint64_t = frame.length - ethernet.HEADER_BYTES
+    reason: cython.int
+    header_length: uint32_t
+    total_length: uint32_t
+    source: uint32_t
+    destination: uint32_t
+    info: ip_info_t
+    transport: cython.pointer(PyObject)
+
+    counters.ipv4_received += 1
+    reason = ipv4.check(header, head.length - ethernet.HEADER_BYTES, length)
+    if reason:
+        (cython.address(counters.ipv4_truncated))[reason - 1] += 1
+        return 0
+    header_length = ipv4.header_length(header)
+    source = raw32(header + ipv4.OFFSET_SOURCE)
+    destination = raw32(header + ipv4.OFFSET_DESTINATION)
+
+    # RFC 1122, 3.2.1.3: a source is one host, and not us.
+    if not _is_host(source) or source == interface.ipv4 or source == interface.broadcast:
+        counters.ipv4_bad_source += 1
+        return 0
+    if destination == interface.ipv4:
+        # RFC 1122, 3.3.6: what goes to everybody on the link must say so in IP too.
+        if to_group:
+            counters.ipv4_link_broadcast += 1
+            return 0
+    elif destination == interface.broadcast or destination == ~cython.cast(uint32_t, 0) or _is_all_hosts(destination):
+        to_group = True
+    else:
+        # The strong model (RFC 1122, 3.3.4.2): neither another interface's address nor one to forward to.
+        counters.ipv4_not_ours += 1
+        return 0
+    # A time to live of 0 or 1 is of no concern to the destination (RFC 1122, 3.2.1.7).
+    if load16(header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
+        counters.ipv4_fragments += 1
+        return 0
+    if header_length != ipv4.HEADER_BYTES_MIN:
+        if _refuse_options(counters, header + ipv4.HEADER_BYTES_MIN, header + header_length):
+            return 0
+    transport = interface.manager.transports[header[ipv4.OFFSET_PROTOCOL]]
+    if transport == cython.NULL:
+        counters.ipv4_unknown_protocol += 1
+        return 0
+
+    info.source = mapped(source)
+    info.destination = mapped(destination)
+    info.protocol = header[ipv4.OFFSET_PROTOCOL]
+    info.ttl = header[ipv4.OFFSET_TTL]
+    info.traffic_class = header[ipv4.OFFSET_TRAFFIC_CLASS]
+    info.multicast = to_group
+    info.header = header
+    info.header_length = header_length
+    total_length = load16(header + ipv4.OFFSET_TOTAL_LENGTH)
+    if length != total_length:
+        frame.trim(length - total_length)
+    frame.advance(ethernet.HEADER_BYTES + header_length)
+    return cython.cast(Transport, transport).receive_packet(frame, cython.address(info))
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_all_hosts(address: uint32_t) -> cython.bint:
+    """224.0.0.1."""
+    return address == 224 | 1 << 24
+
+
+@cython.no_gc
+@cython.freelist(64)
+@cython.cclass
+class IPv4Path:
+    def __cinit__(self):
+        global _live
+        _live += 1
+
+    def __dealloc__(self):
+        global _live
+        _live -= 1
+
+    def send(self, packet, protocol):
+        neighbour: Neighbour = self.neighbour
+        length: uint64_t = packet.length + ipv4.HEADER_BYTES_MIN
+        at: cython.pointer(uint8_t)
+        stored: uint16_t
+        counters: cython.pointer(net_counters_t) = self.interface.counters
+        if length > 65535:
+            counters.ipv4_oversized += 1
+            packet.advance(packet.length)
+            return True
+        at = packet.prepend(HEADERS_BYTES, PLACE_NETWORK)
+        if at == cython.NULL:
+            counters.transmit_exhausted += 1
+            packet.advance(packet.length)
+            return True
+        memcpy(at, neighbour.header, ethernet.HEADER_BYTES)
+        at += ethernet.HEADER_BYTES
+        memcpy(at, self.header, ipv4.HEADER_BYTES_MIN)
+        store16(at + ipv4.OFFSET_TOTAL_LENGTH, cython.cast(uint16_t, length))
+        store16(at + ipv4.OFFSET_IDENTIFICATION, self.identification)
+        at[ipv4.OFFSET_PROTOCOL] = protocol
+        stored = ~fold(
+            self.header_sum
+            + raw16(at + ipv4.OFFSET_TOTAL_LENGTH)
+            + raw16(at + ipv4.OFFSET_IDENTIFICATION)
+            + swap16(protocol)
+        )
+        memcpy(at + ipv4.OFFSET_CHECKSUM, cython.address(stored), 2)
+        # A device that cuts the packet counts the identification up (RFC 791; VIRTIO 1.2 leaves it to the device).
+        if packet.offload.gso_type:
+            self.identification += cython.cast(uint16_t, length // packet.offload.gso_size + 1)
+        else:
+            self.identification += 1
+        if packet.offload.flags or packet.offload.gso_type:
+            packet.offload.csum_start += HEADERS_BYTES
+            packet.offload.header_length += HEADERS_BYTES
+        counters.ipv4_sent += 1
+        if not neighbour.usable:
+            return self._send_unresolved(packet)
+        if self.interface.queue.transmit(packet):
+            return True
+        packet.advance(packet.length)
+        return False
+
+    def _send_unresolved(self, packet):
+        interface: Interface = self.interface
+        if interface.closed:
+            interface.counters.ipv4_interface_closed += 1
+            packet.advance(packet.length)
+            return True
+        if self.neighbour.state == GONE:
+            self.neighbour = interface.neighbours.obtain(self.next_hop)
+        if interface.neighbours.send(self.neighbour, packet):
+            return True
+        packet.advance(packet.length)
+        return False
+
+
+def make_path(interface, source, destination, next_hop):
+    path: IPv4Path = IPv4Path.__new__(IPv4Path)
+    path.interface = interface
+    path.mtu = interface.mtu
+    path.features = interface.features
+    path.source = mapped(source)
+    path.destination = mapped(destination)
+    path.next_hop = next_hop
+    path.neighbour = interface.neighbours.obtain(next_hop)
+    ipv4.write(
+        path.header, source, destination, 0, ipv4.HEADER_BYTES_MIN, 0, 0, ipv4.DONT_FRAGMENT, DEFAULT_TTL, 0
+    )
+    path.header_sum = sum_bytes(path.header, ipv4.HEADER_BYTES_MIN, 0)
+    return path
