@@ -25,6 +25,7 @@ from cython.cimports.netapp.iobuf.pool import (
     free_iobuf,
     iobuf_t,
     new_iobuf,
+    only_reserve,
     pool_t,
     release_slot,
     running_pool,
@@ -386,6 +387,9 @@ class Chain:
                 raise MemoryError("the buffer pool has only its reserve left, which stores cannot have")
             self.advance(self.length)
             return kept
+        if only_reserve(running_pool()):
+            running_pool().counters.refused_reserve += 1
+            raise MemoryError("the buffer pool has only its reserve left, which stores cannot have")
         kept = Chain.__new__(Chain)
         kept.move_from(self)
         view = kept.head

@@ -54,6 +54,7 @@ cdef struct slot_class_t:
     pool_t* pool
     uint32_t size                # of a slot, bytes
     uint32_t per_parent          # slots in a unit; 0: the units themselves, and external bytes
+    uint32_t slack               # free slots beyond which an emptied unit goes back
     uint32_t free_count
     uint32_t in_use
 
@@ -92,6 +93,10 @@ cdef iobuf_t* refill_iobufs(pool_t* pool) noexcept
 cdef void restore_slot(slot_t* slot) noexcept
 cdef slot_t* external_slot(pool_t* pool, object owner, const uint8_t* memory, uint32_t length) noexcept
 cdef uint32_t class_of(uint32_t length) noexcept
+
+cdef inline bint only_reserve(pool_t* pool) noexcept:
+    """Whether stores get nothing more."""
+    return pool.units_fresh + pool.classes[UNIT_CLASS].free_count <= pool.reserve
 
 cdef inline slot_t* take_slot(pool_t* pool, uint32_t slot_class, uint16_t place) noexcept:
     """A slot with one reference, which the caller owns; NULL when memory is exhausted (counted)."""

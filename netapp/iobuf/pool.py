@@ -136,7 +136,7 @@ def _carve(pool: cython.pointer(pool_t), home: cython.pointer(slot_class_t)) -> 
 
 def refill_class(pool, slot_class, place):
     home: cython.pointer(slot_class_t) = cython.address(pool.classes[slot_class])
-    if place == PLACE_STORE and pool.units_fresh + pool.classes[UNIT_CLASS].free_count <= pool.reserve:
+    if place == PLACE_STORE and only_reserve(pool):
         if home.free == cython.NULL or slot_class >= FRAME_CLASS:
             pool.counters.refused_reserve += 1
             return cython.NULL
@@ -180,9 +180,9 @@ def restore_slot(slot):
     if parent == cython.NULL:
         return
     parent.carved -= 1
-    # An emptied unit goes back for other classes to use, unless it is the last slack of its class: a class that breathes
-    # around a unit's edge would carve it over and over.
-    if parent.carved == 0 and home.free_count > 2 * home.per_parent + home.in_use // 8:
+    # An emptied unit goes back for other classes to use, but for some slack: a class that breathes around a unit's edge
+    # would carve it over and over.
+    if parent.carved == 0 and home.free_count > home.slack:
         for i in range(home.per_parent):
             _unlink(home, cython.address(parent.next[i]))
         parent.next.next = home.spare_blocks
@@ -254,11 +254,15 @@ class BufferPool:
             pool.classes[i].pool = pool
             pool.classes[i].size = sizes[i]
             pool.classes[i].per_parent = UNIT_BYTES // (pool.classes[i].size + REDZONE)
+            pool.classes[i].slack = 2 * pool.classes[i].per_parent
         pool.classes[UNIT_CLASS].per_parent = 1
         pool.external.pool = pool
         pool.external.per_parent = 1
         pool.units = size // UNIT_BYTES
         pool.units_fresh = pool.units
+        # These come and go with every frame.
+        pool.classes[FRAME_CLASS].slack = 512 if pool.units > 8192 else pool.units // 16
+        pool.classes[HEADER_CLASS].slack = pool.classes[FRAME_CLASS].slack
         pool.reserve = reserve // UNIT_BYTES
         memory = mmap(
             cython.NULL, pool.units * stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0

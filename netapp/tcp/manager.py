@@ -14,7 +14,7 @@ from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
 from cython.cimports.netapp.ebb.core import representative
 from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain
-from cython.cimports.netapp.iobuf.pool import PLACE_TCP, UNIT_CLASS, pool_t, running_pool
+from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
 from cython.cimports.netapp.net.address import address_t, ipv4_of, parse_address, same
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.transport import Path, ip_info_t
@@ -493,10 +493,9 @@ class TcpManager:
         return 0
 
     def keep_out_of_order(self, c, seq, data):
-        pool: cython.pointer(pool_t) = running_pool()
         kept: Chain = data
         # Below the reserve the peer's retransmission serves better than memory that in-order data needs.
-        if pool.units_fresh + pool.classes[UNIT_CLASS].free_count <= pool.reserve:
+        if only_reserve(running_pool()):
             self.counts.exhausted += 1
             return False
         if data.pinned() * 100 > data.length * 145:
