@@ -1,4 +1,5 @@
 """Addresses as text and as the 16 bytes of `address_t`."""
+
 import cython
 
 if not cython.compiled:

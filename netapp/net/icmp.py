@@ -1,4 +1,5 @@
 """ICMP. An echo request becomes its reply in its own slots: no byte of it is copied."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """Interfaces. The way of a received frame begins here."""
+
 import cython
 
 if not cython.compiled:

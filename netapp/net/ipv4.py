@@ -1,4 +1,5 @@
-"""IPv4: what is received is checked in the order of RFC 1122, 3.2.1; what is sent has its headers prepended in one go."""
+"""IPv4: what is received is checked as RFC 1122, 3.2.1, says; what is sent has all its headers prepended in one go."""
+
 import cython
 
 if not cython.compiled:
@@ -203,8 +204,6 @@ def make_path(interface, source, destination, next_hop):
     path.destination = mapped(destination)
     path.next_hop = next_hop
     path.neighbour = interface.neighbours.obtain(next_hop)
-    ipv4.write(
-        path.header, source, destination, 0, ipv4.HEADER_BYTES_MIN, 0, 0, ipv4.DONT_FRAGMENT, DEFAULT_TTL, 0
-    )
+    ipv4.write(path.header, source, destination, 0, ipv4.HEADER_BYTES_MIN, 0, 0, ipv4.DONT_FRAGMENT, DEFAULT_TTL, 0)
     path.header_sum = sum_bytes(path.header, ipv4.HEADER_BYTES_MIN, 0)
     return path

@@ -1,4 +1,5 @@
 """The network manager Ebb."""
+
 import cython
 
 if not cython.compiled:

@@ -1,5 +1,6 @@
 """ARP: the table of neighbours, one lazy timer entry each. An idle table wakes nobody: after its minute an entry is
 STALE, and is asked for only when a packet goes to it."""
+
 import cython
 
 if not cython.compiled:
@@ -76,7 +77,6 @@ class Neighbours:
         self.entries = {}
 
     def obtain(self, address):
-        tries: cython.int
         found: Neighbour = self.entries.get(address)
         oldest: Neighbour
         interface: Interface = self.interface
@@ -84,7 +84,7 @@ class Neighbours:
             return found
         if len(self.entries) >= _ENTRIES_MAX:
             # The oldest of no use; else, after a few, the oldest at hand. Those of use go to the young end.
-            for tries in range(_EVICT_TRIES):
+            for _ in range(_EVICT_TRIES):
                 oldest = self.entries[next(iter(self.entries))]
                 if not oldest.usable:
                     break
@@ -242,9 +242,7 @@ class Neighbours:
                 interface.counters.transmit_exhausted += 1
                 return 0
         ethernet.write(at, asker, interface.link_bytes, ethernet.ETHERTYPE_ARP)
-        arp.write(
-            at + ethernet.HEADER_BYTES, arp.OPERATION_REPLY, interface.link_bytes, interface.ipv4, asker, address
-        )
+        arp.write(at + ethernet.HEADER_BYTES, arp.OPERATION_REPLY, interface.link_bytes, interface.ipv4, asker, address)
         if interface.transmit(frame):
             interface.counters.arp_replies_sent += 1
         return 0

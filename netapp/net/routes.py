@@ -1,4 +1,5 @@
 """The routing table. Few entries, looked up once a connection: a list, the longest prefix first."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """The base classes that transports and paths derive from; the network layer calls through their vtables."""
+
 import cython
 
 if not cython.compiled:

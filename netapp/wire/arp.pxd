@@ -36,7 +36,7 @@ cdef inline int check(const uint8_t* packet, uint64_t length) noexcept:
         return BAD_TYPE
     if load16(packet + OFFSET_HARDWARE_LENGTH) != 0x0604:
         return BAD_LENGTH
-    if load16(packet + OFFSET_OPERATION) - 1 > 1:
+    if load16(packet + OFFSET_OPERATION) != OPERATION_REQUEST and load16(packet + OFFSET_OPERATION) != OPERATION_REPLY:
         return BAD_OPERATION
     return 0
 

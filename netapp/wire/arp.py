@@ -1,4 +1,5 @@
 """ARP for IPv4 over Ethernet (RFC 826): as fields, as bytes, as a line of text."""
+
 import cython
 
 if not cython.compiled:
@@ -30,9 +31,7 @@ def parse(data: bytes) -> dict[str, Any]:
     }
 
 
-def build(
-    operation: int, sender_mac: bytes, sender_address: bytes, target_mac: bytes, target_address: bytes
-) -> bytes:
+def build(operation: int, sender_mac: bytes, sender_address: bytes, target_mac: bytes, target_address: bytes) -> bytes:
     if len(sender_mac) != 6 or len(target_mac) != 6 or len(sender_address) != 4 or len(target_address) != 4:
         raise ValueError("Ethernet addresses have 6 bytes, IPv4 addresses 4")
     packet: bytes = PyBytes_FromStringAndSize(cython.NULL, PACKET_BYTES)

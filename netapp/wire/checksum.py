@@ -1,4 +1,5 @@
 """The internet checksum over bytes and chains (RFC 1071)."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """Ethernet II frames (RFC 894): as fields, as bytes, as a line of text."""
+
 import cython
 
 if not cython.compiled:

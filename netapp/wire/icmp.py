@@ -1,4 +1,5 @@
 """ICMP (RFC 792): as fields, as bytes, as a line of text."""
+
 import cython
 
 if not cython.compiled:

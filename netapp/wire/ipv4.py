@@ -1,4 +1,5 @@
 """The IPv4 header (RFC 791): as fields, as bytes, as a line of text."""
+
 import cython
 
 if not cython.compiled:

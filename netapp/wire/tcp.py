@@ -1,4 +1,5 @@
 """The TCP header (RFC 9293): as fields, as bytes, as a line of text."""
+
 import cython
 
 if not cython.compiled:
@@ -73,9 +74,7 @@ def build(
     write(header, source_port, destination_port, sequence, acknowledgment, length, flags, window)
     memcpy(header + HEADER_BYTES_MIN, PyBytes_AS_STRING(options), len(options))
     segment = header[:length] + payload
-    total = sum_pseudo_header(
-        raw32(PyBytes_AS_STRING(source)), raw32(PyBytes_AS_STRING(destination)), 6, len(segment)
-    )
+    total = sum_pseudo_header(raw32(PyBytes_AS_STRING(source)), raw32(PyBytes_AS_STRING(destination)), 6, len(segment))
     stored = ~fold(sum_bytes(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(segment)), len(segment), total))
     memcpy(header + OFFSET_CHECKSUM, cython.address(stored), 2)
     return header[:length] + payload
@@ -92,7 +91,7 @@ def _option(kind: int, value: bytes) -> str:
     if kind == OPTION_TIMESTAMPS:
         return f"TS val {number >> 32} ecr {number & 0xFFFFFFFF}"
     if kind == OPTION_SACK:
-        edges = [int.from_bytes(value[i : i + 4], "big") for i in range(0, len(value) - 7, 4)]
+        edges = [int.from_bytes(value[i : i + 4], "big") for i in range(0, len(value) - 3, 4)]
         return "sack " + " ".join(f"{{{edges[i]}:{edges[i + 1]}}}" for i in range(0, len(edges) - 1, 2))
     return f"opt-{kind}:{value.hex()}"
 
