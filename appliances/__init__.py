@@ -1,0 +1,1 @@
+"""Appliances that come with netapp. Read these first."""

@@ -1,0 +1,7 @@
+"""Types for echo.py where it is compiled: what is not declared here stays Python."""
+from netapp.iobuf.chain cimport Chain
+from netapp.tcp.handler cimport TcpHandler
+
+
+cdef class EchoSession(TcpHandler):
+    cpdef object receive(self, Chain data)

@@ -1,0 +1,65 @@
+"""The item store: an Ebb that sessions reach through a small interface. Times are seconds since the server began."""
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from netapp.ebb.core cimport Representative
+from netapp.iobuf.chain cimport Chain
+
+
+cdef class Item:
+    """A key with its value; never changed once it is in the store, but for its place in the order of use.
+
+    The reply to `get`, `VALUE key flags length\\r\\n` and the data with its `\\r\\n`, lies ready: small ones as bytes,
+    which are cheaper to copy into a reply than to refer to; large ones as views, which are sent by reference.
+    """
+    cdef readonly bytes key
+    cdef readonly bytes small                # None where `views` is used
+    cdef readonly Chain views
+    cdef readonly uint32_t header            # bytes of the reply before the data
+    cdef readonly uint64_t flags
+    cdef readonly int64_t expires            # 0: never
+    cdef readonly int64_t stored             # when
+    cdef readonly uint64_t unique            # of `cas`
+    cdef readonly uint64_t size              # bytes that -m counts
+    cdef readonly bint fetched
+    cdef Item older                          # the store's order of use; a ring
+    cdef Item newer
+    cpdef bytes value(self)                  # a copy
+
+
+cdef class Store(Representative):
+    cdef public int64_t now
+    cdef readonly uint64_t limit             # of `used` and `reserved` together, bytes
+    cdef readonly uint64_t used              # by items
+    cdef readonly uint64_t reserved          # for values that are arriving
+    cdef dict items
+    cdef Item ring                           # its `newer` is the oldest item, its `older` the newest
+    cdef uint64_t next_unique
+    cdef int64_t flushed_at                  # items stored until then are gone, once it is past; 0: none
+    cdef uint64_t flushed_unique             # as are items with a smaller `unique`
+    cdef readonly uint64_t total_items
+    cdef readonly uint64_t evictions
+    cdef readonly uint64_t evicted_unfetched
+    cdef readonly uint64_t expired_unfetched
+    cdef readonly uint64_t reclaimed
+    cdef readonly uint64_t get_expired
+    cdef readonly uint64_t get_flushed
+    # The item, not expired; it becomes the one used last. None: there is none.
+    @cython.locals(item=Item, before=Item, after=Item)
+    cpdef Item find(self, bytes key)
+    # Puts an item there, in place of one with its key. `data` is emptied: the value with its \r\n. MemoryError: no room.
+    @cython.locals(item=Item, old=Item)
+    cpdef Item put(self, bytes key, uint64_t flags, int64_t expires, Chain data)
+    cpdef object remove(self, Item item)
+    cpdef bint reserve(self, uint64_t size) except -1    # False: no room
+    cpdef object release(self, uint64_t size)
+    cpdef object flush(self, int64_t when)   # what was stored before is gone from then on
+    cpdef object reset_counters(self)
+    cpdef object destroy(self)
+    @cython.locals(item=Item, whole=Chain, header=bytes, length=uint64_t)
+    cdef Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
+    cdef Chain _kept(self, Chain data)
+    cdef bint _gone(self, Item item) noexcept
+    @cython.locals(oldest=Item)
+    cdef bint _evict(self) except -1
+    cdef bint _room(self, uint64_t size) except -1
+    cdef object _unlink(self, Item item)

@@ -1,0 +1,210 @@
+"""The item store: a table, items in the order of their use, and the memory that they take."""
+
+import cython
+
+from netapp.ebb.core import Representative
+from netapp.iobuf.chain import Chain
+
+# What -m counts of an item, beside the key and the value: the Item and the heads of its key (33 bytes) and of its
+# entry in the table, which is between a third and two thirds full. Of a small reply the head of the bytes, of a large
+# one the Chain, and the pool's own record of a view and its slot.
+ITEM_BYTES = 256
+SMALL_BYTES = 40
+CHAIN_BYTES = 112
+VIEW_BYTES = 104
+
+SMALL = 256  # a value up to this is copied into the reply
+JOINED = 1024  # up to this the head of the reply shares a slot with the data
+EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
+
+
+@cython.no_gc
+@cython.cclass
+class Item:
+    __slots__ = (
+        "expires",
+        "fetched",
+        "flags",
+        "header",
+        "key",
+        "newer",
+        "older",
+        "size",
+        "small",
+        "stored",
+        "unique",
+        "views",
+    )
+
+    def value(self) -> bytes:
+        whole = self.small if self.small is not None else self.views.tobytes()
+        return whole[self.header : -2]
+
+
+class Store(Representative):
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = self.reserved = 0
+        self.now = 2  # as memcached's clock begins: 0 means never
+        self.items: dict[bytes, Item] = {}
+        self.ring = Item()
+        self.ring.older = self.ring.newer = self.ring
+        self.next_unique = 1
+        self.flushed_at = self.flushed_unique = 0
+        self.total_items = 0
+        self.evictions = self.evicted_unfetched = self.expired_unfetched = self.reclaimed = 0
+        self.get_expired = self.get_flushed = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def find(self, key: bytes) -> Item | None:
+        item = self.items.get(key)
+        if item is None:
+            return None
+        if (item.expires != 0 or self.flushed_at != 0) and self._gone(item):
+            if item.expires != 0 and item.expires <= self.now:
+                self.get_expired += 1
+                self.expired_unfetched += not item.fetched
+            else:
+                self.get_flushed += 1
+            self.remove(item)
+            return None
+        item.fetched = True
+        if item.newer is not self.ring:
+            before = item.older
+            after = item.newer
+            before.newer = after
+            after.older = before
+            before = self.ring.older
+            before.newer = item
+            item.older = before
+            item.newer = self.ring
+            self.ring.older = item
+        return item
+
+    def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
+        item = self._made(key, flags, expires, data)
+        old = self.items.get(key)
+        if old is not None:
+            self._unlink(old)
+        if not self._room(item.size):
+            if old is not None:
+                del self.items[key]
+            raise MemoryError("-m is smaller than this item")
+        item.unique = self.next_unique
+        self.next_unique += 1
+        self.items[key] = item
+        self.used += item.size
+        self.total_items += 1
+        old = self.ring.older
+        old.newer = item
+        item.older = old
+        item.newer = self.ring
+        self.ring.older = item
+        return item
+
+    def _made(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
+        length = len(data) - 2
+        header = b"VALUE %b %d %d\r\n" % (key, flags, length)
+        item = Item()
+        item.key = key
+        item.flags = flags
+        item.expires = expires
+        item.stored = self.now
+        item.header = len(header)
+        item.fetched = False
+        item.size = ITEM_BYTES + len(key)
+        item.small = item.views = item.older = item.newer = None
+        if length <= SMALL:
+            item.small = header + data.tobytes()
+            data.clear()
+            item.size += SMALL_BYTES + len(item.small)
+            return item
+        whole = Chain()
+        whole.write(header)
+        if length <= JOINED:
+            whole.append(data)
+            item.views = self._kept(whole)
+        else:
+            item.views = self._kept(whole)
+            item.views.append(self._kept(data))
+        item.size += CHAIN_BYTES + item.views.pinned() + VIEW_BYTES * item.views.count
+        return item
+
+    def _kept(self, data: Chain) -> Chain:
+        while True:
+            try:
+                return data.stored()
+            except MemoryError:
+                if not self._evict():
+                    raise
+            for _ in range(EVICT_AT_ONCE - 1):
+                self._evict()
+
+    def remove(self, item: Item) -> None:
+        self._unlink(item)
+        del self.items[item.key]
+
+    def _unlink(self, item: Item) -> None:
+        """Out of the order of use; the references that it holds into it go, for the collector is off."""
+        item.older.newer = item.newer
+        item.newer.older = item.older
+        item.older = item.newer = None
+        self.used -= item.size
+
+    def _gone(self, item: Item) -> bool:
+        if item.expires != 0 and item.expires <= self.now:
+            return True
+        if self.flushed_at == 0 or self.flushed_at > self.now:
+            return False
+        return item.stored <= self.flushed_at or item.unique < self.flushed_unique
+
+    def _evict(self) -> bool:
+        """Gives the memory of the item back that was not used for longest; False: there is none."""
+        oldest = self.ring.newer
+        if oldest is self.ring:
+            return False
+        if self._gone(oldest):
+            self.reclaimed += 1
+        else:
+            self.evictions += 1
+            self.evicted_unfetched += not oldest.fetched
+        self.remove(oldest)
+        return True
+
+    def _room(self, size: int) -> bool:
+        if size > self.limit - self.reserved:
+            return False
+        while self.used > self.limit - self.reserved - size:
+            self._evict()
+        return True
+
+    def reserve(self, size: int) -> bool:
+        """Room for a value whose first bytes have arrived: release() gives it back before put() takes it."""
+        if not self._room(size):
+            return False
+        self.reserved += size
+        return True
+
+    def release(self, size: int) -> None:
+        self.reserved -= size
+
+    def flush(self, when: int) -> None:
+        """Items stored before `when` are gone from then on; memcached's arithmetic, which looks two seconds back."""
+        self.flushed_at = when - 2
+        if self.flushed_at <= self.now:
+            self.flushed_unique = self.next_unique
+            self.next_unique += 1
+        else:
+            self.flushed_unique = 0
+
+    def reset_counters(self) -> None:
+        self.total_items = 0
+        self.evictions = self.evicted_unfetched = self.expired_unfetched = self.reclaimed = 0
+        self.get_expired = self.get_flushed = 0
+
+    def destroy(self) -> None:
+        while self.ring.newer is not self.ring:
+            self.remove(self.ring.newer)
+        self.ring.older = self.ring.newer = None
