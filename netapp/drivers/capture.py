@@ -29,7 +29,7 @@ _BLOCK_TAIL = cython.declare(uint32_t, 16)  # epb_flags, end of options, length 
 
 
 def _option(code, value):
-    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+    return struct.pack("<HH", code, len(value)) + value + bytes((4 - len(value) % 4) % 4)
 
 
 def _block(kind, body, options):

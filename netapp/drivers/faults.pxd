@@ -29,7 +29,7 @@ cdef struct lane_counters_t:
 
 cdef struct held_t:
     PyObject* frame              # Chain, owned
-    uint32_t overtaken           # frames still to pass
+    uint32_t overtaken           # by so many more, then it goes
 
 cdef struct late_t:
     PyObject* frame              # Chain, owned

@@ -86,6 +86,7 @@ class Lane:
         copy: Chain = None
         damaged: Chain
         before: uint64_t = self.random_state
+        held: cython.bint
         if self._chance(faults.drop):
             self.count.frames += 1
             self.count.dropped += 1
@@ -106,9 +107,8 @@ class Lane:
             else:
                 fill_frame(copy, 0, damaged, 0)
                 copy.offload = damaged.offload
-        if self._chance(faults.reorder) and self._hold(damaged):
-            pass
-        elif not self._forward(damaged):
+        held = self._chance(faults.reorder) and self._hold(damaged)
+        if not held and not self._forward(damaged):
             # The frame comes again: so does what was drawn for it.
             self.random_state = before
             return False
@@ -116,7 +116,7 @@ class Lane:
         if damaged is not frame:
             self.count.corrupted += 1
             frame.advance(frame.length)
-        if self.held_count:
+        if not held and self.held_count:
             self._overtake()
         if copy is not None:
             if self._forward(copy):
@@ -161,8 +161,7 @@ class Lane:
         held.offload = frame.offload
         Py_INCREF(held)
         self.held[self.held_count].frame = cython.cast(cython.pointer(PyObject), held)
-        # One more, for it counts itself.
-        self.held[self.held_count].overtaken = 2 + cython.cast(uint32_t, self._random() % 3)
+        self.held[self.held_count].overtaken = 1 + cython.cast(uint32_t, self._random() % 3)
         self.held_count += 1
         self.count.reordered += 1
         if not self.held_timer.pending:

@@ -82,6 +82,7 @@ def core_with_pool(size: int = 64 << 20, reserve: int = 1 << 20) -> Iterator[Poo
     chains = live_chains()
     made = PoolCore(size, reserve)
     with made.core:
+        made.events.turn()  # it now knows the time
         yield made
         for ebb_id in (made.polling_id, EVENT_MANAGER, TIMER):
             if ebb_id:
