@@ -1,0 +1,207 @@
+"""A node: platform, devices, stack and appliance, wired. This is the only place that does it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from netapp.drivers.device import Device
+from netapp.drivers.polling import AdaptivePolling
+from netapp.ebb.core import (
+    BUFFER_POOL,
+    CONGESTION_CONTROL,
+    EVENT_MANAGER,
+    NETWORK_MANAGER,
+    TCP,
+    TIMER,
+    Core,
+    EbbNamespace,
+    EbbRef,
+)
+from netapp.event.manager import EventManager
+from netapp.event.timer import TimerWheel
+from netapp.iobuf.pool import BufferPool
+from netapp.net.manager import NetworkManager
+from netapp.node.appliance import POOL_BYTES, Appliance
+from netapp.node.config import NodeConfig
+from netapp.node.platform import Platform
+from netapp.tcp.congestion.reno import Reno
+from netapp.tcp.connection import Connection
+from netapp.tcp.manager import TcpManager
+
+_log = logging.getLogger("netapp.node")
+
+_DRAIN_INTERVAL = 5_000_000  # ns between looks at the connections that are closing
+
+
+class Node:
+    """Three phases (design: "Cores"): built, with neither clock nor random seed read; cloned, which one core needs not;
+    started. Then `run()`, or `turn()` by whoever drives it; `stop()` drains; `close()` gives everything back.
+
+    `with node:` starts it on entry and closes it on exit; `with node.core:` runs code on its core.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        devices: Device | Sequence[Device],
+        appliance: Appliance | None = None,
+        config: NodeConfig | None = None,
+    ) -> None:
+        """The node owns the devices: it closes them. Raises ValueError for a configuration that does not fit them."""
+        self.platform = platform
+        self.devices: tuple[Device, ...] = (devices,) if isinstance(devices, Device) else tuple(devices)
+        self.appliance = appliance
+        self.config = NodeConfig() if config is None else config
+        if len(self.devices) != len(self.config.interfaces):
+            raise ValueError(f"{len(self.devices)} devices and {len(self.config.interfaces)} addresses")
+        self.stopped = False
+        self._started = self._closed = self._stopping = False
+        self._created: list[int] = []
+        self.namespace = EbbNamespace()
+        self.core: Core = self.namespace.cores[0]
+        self._install()
+
+    def _install(self) -> None:
+        platform, config = self.platform, self.config
+        install = self.namespace.install
+        size = config.pool_bytes or (self.appliance.pool_bytes() if self.appliance else POOL_BYTES)
+        install(BUFFER_POOL, lambda core, ebb_id: BufferPool(size, config.pool_reserve))
+        install(TIMER, lambda core, ebb_id: TimerWheel())
+        install(
+            EVENT_MANAGER,
+            lambda core, ebb_id: EventManager(platform.clock, platform.interrupts, config.handler_limit),
+        )
+        install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager())
+        install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
+        install(TCP, lambda core, ebb_id: TcpManager(config.tcp, platform.entropy))
+        self._polling = self.namespace.create(
+            lambda core, ebb_id: AdaptivePolling(platform.interrupts, spin=config.spin)
+        )
+
+    # --- starting ------------------------------------------------------------------------------------------------
+
+    def start(self, core: int = 0, cores: int = 1) -> None:
+        """On core `core` of `cores`. What the appliance raises comes out, after the node was closed."""
+        if core != 0 or cores != 1:
+            raise ValueError(f"core {core} of {cores}: a node has one core")
+        if self._started:
+            raise RuntimeError("the node was started already")
+        self._started = True
+        try:
+            with self.core:
+                self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        self.pool: BufferPool = EbbRef(BUFFER_POOL)()
+        self.timers: TimerWheel = EbbRef(TIMER)()
+        self.events: EventManager = EbbRef(EVENT_MANAGER)()
+        self.network: NetworkManager = EbbRef(NETWORK_MANAGER)()
+        # The clock is read once a turn: without one, what starts now would start at 0.
+        self.events.turn()
+        self.polling: AdaptivePolling = EbbRef(self._polling)()
+        for device, interface in zip(self.devices, self.config.interfaces):
+            self.network.add_interface(device.queues[0], interface)
+            self.polling.attach(device.queues[0])
+        self.tcp: TcpManager = EbbRef(TCP)()
+        appliance = self.appliance
+        if appliance is not None:
+            appliance.node = self
+            appliance.tcp = self.tcp
+            appliance.events = self.events
+            appliance.timers = self.timers
+            appliance.wall_clock = self.platform.wall_clock
+            appliance.log = logging.getLogger(f"netapp.appliance.{type(appliance).__name__}")
+            appliance.start()
+
+    def create_ebb(self, fault_handler: Callable[[Core, int], Any]) -> int:
+        """Defines an Ebb of the appliance's, which is destroyed with the node, before the parts below; its id."""
+        ebb_id = self.namespace.create(fault_handler)
+        self._created.append(ebb_id)
+        return ebb_id
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def turn(self) -> bool:
+        """One turn, which never sleeps; whether anything was done."""
+        return self.events.turn()
+
+    def run(self) -> None:
+        """Until the node has stopped."""
+        with self.core:
+            self.events.run()
+
+    def stop(self, grace: int = 2_000_000_000) -> None:
+        """Drains: nothing new is accepted, connections are closed in order; those left after `grace` ns are reset.
+        run() ends then. Once more, or with no time at all: they are reset at once."""
+        if not self._started or self._closed or self.stopped:
+            return
+        with self.core:
+            again, self._stopping = self._stopping, True
+            if not again:
+                self._deadline = self.events.now + grace
+                if self.appliance is not None:
+                    self.appliance.stop()
+                for listener in self.tcp.listening():
+                    listener.close()
+                for connection in self.tcp.connections():
+                    connection.close()
+            if again or grace <= 0:
+                self._deadline = self.events.now
+            self.events.spawn(self._drain)
+
+    def _drain(self) -> None:
+        if self.stopped:
+            return
+        left = self.unfinished()
+        if left and self.events.now < self._deadline:
+            self.timers.call_at(min(self.events.now + _DRAIN_INTERVAL, self._deadline), self._drain)
+            return
+        for connection in left:
+            connection.abort()
+        self.stopped = True
+        self.events.stop()  # after this turn, at whose end the resets go out
+
+    def unfinished(self) -> list[Connection]:
+        """Connections whose peer is still owed something."""
+        return [c for c in self.tcp.connections() if c.state_name not in ("CLOSED", "TIME_WAIT")]
+
+    # --- ending --------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Gives everything back, connections being reset. What stays in use is a bug, which is logged."""
+        if self._closed:
+            return
+        self._closed = self.stopped = True
+        with self.core:
+            for ebb_id in (TCP, *reversed(self._created), CONGESTION_CONTROL, self._polling):
+                self.namespace.destroy(ebb_id)
+            for device in self.devices:
+                device.close()
+            for ebb_id in (NETWORK_MANAGER, EVENT_MANAGER, TIMER):
+                self.namespace.destroy(ebb_id)
+            self._report_leaks()
+            self.namespace.destroy(BUFFER_POOL)
+
+    def _report_leaks(self) -> None:
+        pool = self.namespace.representatives(BUFFER_POOL).get(self.core.index)
+        if pool is not None and (pool.live_slots() or pool.live_iobufs()):
+            places = ", ".join(f"{place} {size} bytes" for place, size in pool.pinned().items() if size)
+            _log.error("%d slots and %d iobufs are still in use: %s", pool.live_slots(), pool.live_iobufs(), places)
+
+    def __enter__(self) -> Node:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # --- looking at it -------------------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Of Ebbs by class, and of devices by name."""
+        return self.namespace.counters() | {device.name: device.counters() for device in self.devices}

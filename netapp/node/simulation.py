@@ -1,0 +1,136 @@
+"""Nodes on memory wires under one virtual clock: nothing sleeps, nothing is random, time jumps to the next timer.
+
+    with Simulation() as simulation:
+        wire = simulation.wire()
+        node = simulation.node(wire.a, Echo())
+        simulation.run_until(lambda: ..., within=SECOND)
+
+An end that no node has is the test's: `with simulation.outside: wire.b.send(frame)`, `wire.b.receive()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from netapp.drivers.device import Device
+from netapp.drivers.memory import MemoryWire
+from netapp.ebb.core import BUFFER_POOL, EbbNamespace, EbbRef
+from netapp.event.virtual import VirtualClock, VirtualEntropy, VirtualInterrupts, VirtualWallClock
+from netapp.iobuf.pool import BufferPool
+from netapp.net.config import InterfaceConfig
+from netapp.node.appliance import Appliance
+from netapp.node.config import NodeConfig
+from netapp.node.node import Node
+from netapp.node.platform import Platform
+
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+
+# 2024-01-01 00:00 UTC when the clock shows 0.
+_ORIGIN = 1_704_067_200 * SECOND
+_TURNS = 1_000_000
+
+
+class Simulation:
+    def __init__(self, seed: int = 0) -> None:
+        self.clock = VirtualClock(SECOND)
+        self.wall_clock = VirtualWallClock(self.clock, _ORIGIN)
+        self.nodes: list[Node] = []
+        self._wires: list[MemoryWire] = []
+        self._seed = seed
+        self._namespace = EbbNamespace()
+        self._namespace.install(BUFFER_POOL, lambda core, ebb_id: BufferPool())
+        self.outside = self._namespace.cores[0]
+
+    # --- what there is -------------------------------------------------------------------------------------------
+
+    def platform(self) -> Platform:
+        """Of one more node; its random bytes are its own, and the same in every run."""
+        self._seed += 1
+        return Platform(self.clock, self.wall_clock, VirtualEntropy(self._seed), VirtualInterrupts(self.clock))
+
+    def wire(self, features_a: int = 0, features_b: int = 0, mtu: int = 1500, capacity: int = 256) -> MemoryWire:
+        wire = MemoryWire(features_a, features_b, mtu, capacity)
+        self._wires.append(wire)
+        return wire
+
+    def node(
+        self,
+        device: Device,
+        appliance: Appliance | None = None,
+        address: str = "10.99.0.2/24",
+        config: NodeConfig | None = None,
+        notify: Device | None = None,
+    ) -> Node:
+        """Starts a node on an end of a wire. Where `device` is around that end, `notify` is the end.
+
+        `config` says all but the address, and how to poll: a clock that stands still cannot tell how long.
+        """
+        platform = self.platform()
+        config = replace(config or NodeConfig(), interfaces=(InterfaceConfig(address),), spin=0)
+        (notify or device).queues[0].notify = platform.interrupts.raise_interrupt  # type: ignore[attr-defined]
+        made = Node(platform, device, appliance, config)
+        made.start()
+        self.nodes.append(made)
+        return made
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """A turn of every node; whether anything was done, or is left to do now."""
+        done = False
+        for node in self.nodes:
+            if not node.stopped:
+                done = node.turn() or done
+        return done or self._next() == 0
+
+    def settle(self) -> None:
+        """Turns until there is nothing to do now."""
+        for _ in range(_TURNS):
+            if not self.step():
+                return
+        raise RuntimeError(f"still busy after {_TURNS} turns")
+
+    def advance(self, nanoseconds: int) -> None:
+        """Lets the time pass, stopping at every timer on the way."""
+        self.run_until(None, nanoseconds)
+
+    def run_until(self, condition: Callable[[], object] | None, within: int = 60 * SECOND) -> None:
+        """Until `condition` holds; asked whenever there is nothing to do. TimeoutError: it did not, in that time."""
+        end = self.clock.time + within
+        while True:
+            self.settle()
+            if condition is not None and condition():
+                return
+            left = end - self.clock.time
+            if left <= 0:
+                if condition is not None:
+                    raise TimeoutError(f"not within {within / SECOND} s of the simulation")
+                return
+            idle = self._next()
+            self.clock.advance(left if idle < 0 else min(max(idle, 1), left))
+
+    def _next(self) -> int:
+        """ns until a node has something to do: -1 for never."""
+        times = [node.events.idle_time() for node in self.nodes if not node.stopped]
+        return min((time for time in times if time >= 0), default=-1)
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+        with self.outside:
+            for wire in self._wires:
+                wire.close()
+            pool = EbbRef(BUFFER_POOL)()
+            if pool.live_slots():
+                raise RuntimeError(f"{pool.live_slots()} slots of frames that were sent from outside are in use")
+            self._namespace.destroy(BUFFER_POOL)
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
