@@ -1,4 +1,5 @@
 """Capture to pcapng. Blocks and options are numbered as in draft-ietf-opsawg-pcapng; all fields are little-endian."""
+
 import cython
 
 if not cython.compiled:
@@ -11,8 +12,8 @@ from cython.cimports.libc.errno import EINTR, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy, memset
-from cython.cimports.posix.unistd import SEEK_END, ftruncate, lseek, write
 from cython.cimports.netapp.drivers.device import Device
+from cython.cimports.posix.unistd import SEEK_END, ftruncate, lseek, write
 
 COUNTERS = ("capture_frames", "capture_lost", "capture_writes")
 

@@ -1,4 +1,5 @@
 """The base classes of the device contract, which the `.pxd` states."""
+
 import cython
 
 if not cython.compiled:

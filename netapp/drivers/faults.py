@@ -1,4 +1,5 @@
 """Faults on the wire, reproducible by a seed."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """Frames in slots as devices place them. The interface is in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:
@@ -74,7 +75,5 @@ def frame_bytes(frame):
 
 def complete_checksum(frame):
     offload: cython.pointer(offload_t) = cython.address(frame.offload)
-    store_checksum(
-        frame.head.data + offload.csum_start + offload.csum_offset, sum_chain(frame, offload.csum_start, 0)
-    )
+    store_checksum(frame.head.data + offload.csum_start + offload.csum_offset, sum_chain(frame, offload.csum_start, 0))
     memset(offload, 0, cython.sizeof(offload_t))

@@ -1,4 +1,5 @@
 """A wire in memory. Checksum and segmentation offloads are done by the wire where the receiving end lacks them."""
+
 import cython
 
 if not cython.compiled:
@@ -35,7 +36,7 @@ from cython.cimports.netapp.iobuf.chain import (
 )
 from cython.cimports.netapp.iobuf.pool import FRAME_BYTES, HEADROOM, PLACE_USER, UNIT_BYTES, running_pool
 from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16, store32
-from cython.cimports.netapp.wire.checksum import fold, sum_bytes, sum_chain, sum_pseudo_header
+from cython.cimports.netapp.wire.checksum import sum_bytes, sum_chain, sum_pseudo_header
 
 COUNTERS = (
     "tx_frames",
@@ -74,7 +75,9 @@ class MemoryQueue:
         i: uint32_t
         if capacity < 1 or capacity & (capacity - 1):
             raise ValueError(f"a ring of {capacity} frames: choose a power of two")
-        self.ring = cython.cast(cython.pointer(cython.pointer(PyObject)), calloc(capacity, cython.sizeof(cython.p_void)))
+        self.ring = cython.cast(
+            cython.pointer(cython.pointer(PyObject)), calloc(capacity, cython.sizeof(cython.p_void))
+        )
         self.eager = cython.cast(cython.pointer(uint8_t), calloc(capacity, 1))
         if self.ring == cython.NULL or self.eager == cython.NULL:
             raise MemoryError
@@ -290,9 +293,7 @@ class MemoryQueue:
                 sum_chain(
                     frame,
                     transport,
-                    sum_pseudo_header(
-                        raw32(at + link + 12), raw32(at + link + 16), 6, headers - transport + piece
-                    ),
+                    sum_pseudo_header(raw32(at + link + 12), raw32(at + link + 16), 6, headers - transport + piece),
                 ),
             )
             if self.device.features & FEATURE_RX_CHECKSUM:

@@ -1,4 +1,5 @@
 """Adaptive polling: poll while frames come, sleep while they do not."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """Devices and plain Python. The interface is in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """A tap device of Linux."""
+
 import cython
 
 if not cython.compiled:

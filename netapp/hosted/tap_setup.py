@@ -98,14 +98,21 @@ def _check_free(routes: Any, name: str, wanted: ipaddress.IPv4Interface) -> None
             )
     for route in routes.get_routes(family=AF_INET, table=254):
         target, out = route.get("RTA_DST"), route.get("RTA_OIF")
-        if target is None or out is None or (target, route["dst_len"]) != (
-            str(wanted.network.network_address),
-            wanted.network.prefixlen,
+        if (
+            target is None
+            or out is None
+            or (target, route["dst_len"])
+            != (
+                str(wanted.network.network_address),
+                wanted.network.prefixlen,
+            )
         ):
             continue
         owner = routes.get_links(out)[0].get("IFLA_IFNAME")
         if owner != name:
-            raise TapError(errno.EADDRINUSE, f"{wanted.network} is routed to {owner}: choose addresses of another network")
+            raise TapError(
+                errno.EADDRINUSE, f"{wanted.network} is routed to {owner}: choose addresses of another network"
+            )
 
 
 def _open(name: str, mtu: int, offloads: bool) -> TapDevice:

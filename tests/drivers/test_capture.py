@@ -71,9 +71,7 @@ def test_both_directions_with_times(core, tmp_path):
     assert (counters["capture_frames"], counters["capture_lost"]) == (9, 0)
     assert counters["tx_frames"] == 5, "the counters of the device itself are there too"
     capture.close()
-    assert read(path) == [
-        (ORIGIN + start + i * 1001, 1 if i % 2 else 2, frame) for i, frame in enumerate(sent)
-    ]
+    assert read(path) == [(ORIGIN + start + i * 1001, 1 if i % 2 else 2, frame) for i, frame in enumerate(sent)]
     with path.open("rb") as file:
         times = [time for time, _ in dpkt.pcapng.Reader(file)]
     assert times[-1] - times[0] == pytest.approx(8.008e-6, abs=1e-6)
@@ -85,7 +83,9 @@ def test_frames_are_recorded_as_the_device_sees_them(core, tmp_path):
     every = device.CHECKSUM | device.TSO4 | device.RX_CHECKSUM | device.RX_TSO4
     wire, capture = captured(core, path, features_a=every)
     assert capture.features == every and capture.mac == wire.a.mac and capture.mtu == 1500
-    big = Ether() / IP(src="10.0.0.1", dst="10.0.0.2", proto=6, len=60_020) / (b"\0" * 12 + b"\x50" + bytes(60_000 - 13))
+    big = (
+        Ether() / IP(src="10.0.0.1", dst="10.0.0.2", proto=6, len=60_020) / (b"\0" * 12 + b"\x50" + bytes(60_000 - 13))
+    )
     data = bytes(big)
     RawPort(capture.queues[0]).send(data, Offload(1, 1, 54, 1400, 34, 16))
     assert len(wire.b.receive()) > 40
@@ -211,7 +211,9 @@ def test_tshark_reads_it(core, tmp_path):
     path = tmp_path / "a.pcapng"
     wire, capture = captured(core, path)
     port = RawPort(capture.queues[0])
-    ping = Ether(src="02:00:00:00:00:0b", dst="02:00:00:00:00:0a") / IP(src="10.0.0.2", dst="10.0.0.1") / ICMP() / b"abc"
+    ping = (
+        Ether(src="02:00:00:00:00:0b", dst="02:00:00:00:00:0a") / IP(src="10.0.0.2", dst="10.0.0.1") / ICMP() / b"abc"
+    )
     wire.b.send(bytes(ping))
     port.receive()
     port.send(bytes(ping))

@@ -114,7 +114,9 @@ def test_probabilities(core, fault, probability):
             assert len(arrived) == count
             damaged = [(is_, was) for is_, was in zip(arrived, frames) if is_ != was]
             assert len(damaged) == times
-            assert all(bin(int.from_bytes(is_, "big") ^ int.from_bytes(was, "big")).count("1") == 1 for is_, was in damaged)
+            assert all(
+                bin(int.from_bytes(is_, "big") ^ int.from_bytes(was, "big")).count("1") == 1 for is_, was in damaged
+            )
     faulty.close()
     assert core.pool.live_slots() == 0
 
@@ -202,9 +204,12 @@ def test_closing_gives_everything_back(core):
 
 
 def tcp(length):
-    return Ether(dst="02:00:00:00:00:0a", src="02:00:00:00:00:0b") / IP(src="10.0.0.2", dst="10.0.0.1") / TCP(
-        sport=1, dport=2
-    ) / Raw(bytes(range(256)) * (length // 256))
+    return (
+        Ether(dst="02:00:00:00:00:0a", src="02:00:00:00:00:0b")
+        / IP(src="10.0.0.2", dst="10.0.0.1")
+        / TCP(sport=1, dport=2)
+        / Raw(bytes(range(256)) * (length // 256))
+    )
 
 
 def is_noticed(data, original):
@@ -262,13 +267,25 @@ def test_a_large_frame_is_corrupted_as_a_whole(core):
 
 
 @given(
-    st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 3 * MS), st.integers(0, 2**64 - 1)
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.integers(0, 3 * MS),
+    st.integers(0, 2**64 - 1),
 )
 @settings(deadline=None, max_examples=60)
 def test_any_mixture_keeps_the_account(drop, duplicate, reorder, corrupt, delay, seed):
     with core_with_pool() as core:
         faulty = Faulty(
-            core, drop=drop, duplicate=duplicate, reorder=reorder, corrupt=corrupt, delay=delay, seed=seed, capacity=1024
+            core,
+            drop=drop,
+            duplicate=duplicate,
+            reorder=reorder,
+            corrupt=corrupt,
+            delay=delay,
+            seed=seed,
+            capacity=1024,
         )
         out, back = faulty.both(numbered(60, 1200))
         counters = faulty.device.counters()

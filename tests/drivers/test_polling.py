@@ -147,7 +147,7 @@ def test_an_interrupt_that_comes_late_does_no_harm(core):
 
 
 def test_more_frames_than_a_budget_are_taken_in_several_turns(core):
-    card, _, port, polling, ebb = start(core, 0)
+    card, _, port, _, ebb = start(core, 0)
     for _ in range(1000):
         card.arrive()
     core.settle()

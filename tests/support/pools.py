@@ -40,10 +40,13 @@ class PoolCore:
         return EbbRef(self.polling_id)()
 
     def attach(self, device: Device) -> None:
-        """Polls the device's queues in the turns of the loop; a memory wire's interrupts are raised."""
+        """Polls the device's queues in the turns of the loop. A memory wire's interrupts are raised, under wrappers too."""
         for queue in device.queues:
-            if hasattr(queue, "notify"):
-                queue.notify = self.interrupts.raise_interrupt
+            inner: Any = queue
+            while hasattr(inner, "inner"):
+                inner = inner.inner
+            if hasattr(inner, "notify"):
+                inner.notify = self.interrupts.raise_interrupt
             self.polling.attach(queue)
 
     def settle(self, turns: int = 100_000) -> None:

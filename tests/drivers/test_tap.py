@@ -1,0 +1,413 @@
+"""The tap device against the Linux kernel, in a network namespace of its own."""
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
+
+from netapp.drivers import device
+from netapp.drivers.device import Offload
+from netapp.drivers.python import RawPort
+from netapp.drivers.tap import TapDevice, TapError, stable_mac
+from netapp.hosted.tap_setup import host_tap
+from netapp.iobuf.chain import Chain
+from tests.support.namespaces import ip, network_namespace
+from tests.support.pools import core_with_pool
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PARTIAL, TCPV4 = 1, 1
+OURS, HOSTS = "10.99.0.2", "10.99.0.1"
+
+
+@pytest.fixture
+def core():
+    with network_namespace(), core_with_pool() as made:
+        yield made
+
+
+class Peer:
+    """The host's side of the tap, and frames of ours that suit it."""
+
+    def __init__(self, tap: TapDevice) -> None:
+        self.tap = tap
+        self.port = RawPort(tap.queue)
+        self.ours = tap.mac.hex(":")
+        self.hosts = ip(f"link show {tap.name}").split("link/ether ")[1].split()[0]
+        ip(f"neigh replace {OURS} lladdr {self.ours} dev {tap.name}")
+        self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.raw.bind((tap.name, 0))
+        self.raw.settimeout(5)
+
+    def close(self) -> None:
+        self.raw.close()
+        self.port.close()
+
+    def headers(self, transport):
+        return Ether(src=self.ours, dst=self.hosts) / IP(src=OURS, dst=HOSTS, id=1) / transport
+
+    def received(self, wanted):
+        """The next frames for which `wanted` is true, with their offloads, as they come."""
+        until = time.monotonic() + 5
+        while True:
+            while self.port.received:
+                data, offload = self.port.received.pop(0)
+                frame = Ether(data)
+                if wanted(frame):
+                    yield frame, data, offload
+            assert time.monotonic() < until, "the frame did not come"
+            self.port.poll()
+
+
+@contextlib.contextmanager
+def peer(**options):
+    with host_tap("tap-test", f"{HOSTS}/24", **options) as tap:
+        made = Peer(tap)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def partial(frame, gso_size=0):
+    """With only the pseudo-header's sum in the checksum's field, and what the device is to do."""
+    at = 16 if TCP in frame else 6
+    frame = frame.copy()
+    (frame[TCP] if TCP in frame else frame[UDP]).chksum = 0
+    data = bytearray(bytes(frame))
+    pseudo = data[26:34] + bytes([0, data[23]]) + (len(data) - 34).to_bytes(2, "big")
+    total = sum(int.from_bytes(pseudo[i : i + 2], "big") for i in range(0, len(pseudo), 2))
+    total = (total & 0xFFFF) + (total >> 16)
+    data[34 + at : 36 + at] = total.to_bytes(2, "big")
+    headers = 34 + (20 if TCP in frame else 8)
+    return bytes(data), Offload(PARTIAL, TCPV4 if gso_size else 0, headers, gso_size, 34, at)
+
+
+def test_offloads_are_negotiated_and_addresses_set(core):
+    with peer() as host:
+        every = device.CHECKSUM | device.TSO4 | device.RX_CHECKSUM | device.RX_TSO4
+        assert host.tap.features == every
+        assert host.tap.mtu == 1500
+        assert host.tap.mac == stable_mac("tap-test") and host.tap.mac[0] & 3 == 2
+        assert host.ours != host.hosts
+        shown = ip("addr show tap-test")
+        assert "inet 10.99.0.1/24" in shown and ",UP" in shown and "inet6" not in shown
+    assert "tap-test" not in ip("link")
+
+
+def test_frames_both_ways(core):
+    with peer() as host:
+        for length in (60, 61, 1514):
+            sent = bytes.fromhex((host.hosts + host.ours).replace(":", "")) + b"\x88\xb5" + bytes(range(256)) * 6
+            assert host.port.send(sent[:length])
+            while True:
+                arrived, address = host.raw.recvfrom(65536)
+                if arrived[12:14] == b"\x88\xb5" and address[2] != socket.PACKET_OUTGOING:
+                    break
+            assert arrived == sent[:length]
+            host.raw.send(sent[:length])
+            _, data, offload = next(host.received(lambda frame: frame.type == 0x88B5))
+            assert data == sent[:length] and offload.gso_type == 0
+        counters = host.tap.counters()
+        assert counters["tx_frames"] == 3 and counters["tx_bytes"] == 60 + 61 + 1514
+        assert counters["rx_frames"] >= 3
+
+
+def test_without_offloads_the_host_computes_checksums(core):
+    with peer(offloads=False) as host:
+        assert host.tap.features == 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((HOSTS, 5000))
+            sender.sendto(b"hello", (OURS, 6000))
+        frame, data, offload = next(host.received(lambda frame: UDP in frame))
+        assert offload == Offload(0, 0, 0, 0, 0, 0)
+        again = frame.copy()
+        del again[UDP].chksum
+        assert bytes(again) == data
+
+
+def test_checksums_are_left_to_the_device_both_ways(core):
+    with peer() as host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as at_host:
+        at_host.bind((HOSTS, 5000))
+        at_host.settimeout(5)
+        at_host.sendto(b"hello", (OURS, 6000))
+        _, data, offload = next(host.received(lambda frame: UDP in frame))
+        assert (offload.flags, offload.gso_type, offload.csum_start, offload.csum_offset) == (PARTIAL, 0, 34, 6)
+        assert data[42:] == b"hello"
+        assert host.port.send(*partial(host.headers(UDP(sport=6000, dport=5000)) / Raw(b"good morning")))
+        assert at_host.recvfrom(100) == (b"good morning", (OURS, 6000))
+
+
+def test_large_segments_both_ways(core):
+    """A TCP connection with the kernel, by hand: segments beyond the MTU go both ways in one frame."""
+    data = os.urandom(60_000)
+    with peer() as host, socket.socket() as listener:
+        listener.bind((HOSTS, 5000))
+        listener.listen()
+
+        def send(payload=b"", gso_size=0, **fields):
+            segment = TCP(sport=6000, dport=5000, window=65535, **fields)
+            assert host.port.send(*partial(host.headers(segment) / Raw(payload), gso_size))
+
+        segments = host.received(lambda frame: TCP in frame)
+        syn = TCP(sport=6000, dport=5000, window=65535, seq=1000, flags="S", options=[("MSS", 1460), ("WScale", 4)])
+        host.port.send(bytes(host.headers(syn)))
+        answer, _, _ = next(segments)
+        assert answer[TCP].flags == "SA"
+        ack = answer[TCP].seq + 1
+        send(seq=1001, ack=ack, flags="A")
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            arrived = b""
+            # The receive window that the kernel begins with is about 64,000 bytes.
+            send(data[:43_800], 1460, seq=1001, ack=ack, flags="PA")
+            while len(arrived) < 43_800:
+                arrived += connection.recv(65536)
+            assert arrived == data[:43_800]
+
+            connection.sendall(data)
+            seen = bytearray()
+            largest = 0
+            for frame, raw, offload in segments:
+                start = 34 + frame[TCP].dataofs * 4
+                if len(raw) == start:
+                    continue
+                assert frame[TCP].seq == ack + len(seen)
+                assert offload.flags == PARTIAL and offload.csum_start == 34
+                if len(raw) > 1514:
+                    assert offload.gso_type == TCPV4 and offload.gso_size == 1460
+                largest = max(largest, len(raw))
+                seen += raw[start:]
+                if len(seen) == len(data):
+                    break
+                send(seq=1001 + 43_800, ack=ack + len(seen), flags="A")
+            assert bytes(seen) == data
+            assert largest > 10_000
+            send(seq=1001 + 43_800, ack=ack + len(seen), flags="RA")
+
+
+def test_a_frame_of_very_many_views(core):
+    with peer() as host:
+        frame = Chain(bytes.fromhex((host.hosts + host.ours).replace(":", "")) + b"\x88\xb5")
+        expected = bytes(frame)
+        for i in range(1100):
+            piece = bytes([i % 256]) * 20
+            expected += piece
+            frame.append(Chain(piece))
+        assert frame.count > 1024
+        before = core.pool.copied()["device"]
+        assert host.port.send(frame)
+        assert len(frame) == 0
+        while True:
+            arrived = host.raw.recv(65536)
+            if arrived[12:14] == b"\x88\xb5":
+                break
+        assert arrived == expected
+        assert core.pool.copied()["device"] - before == len(expected)
+        assert host.tap.counters()["tx_flattened"] == 1
+
+
+def test_headers_in_a_slot_of_several_views(core):
+    """There is no headroom that is the frame's alone: the device's header goes in front by itself."""
+    with peer() as host:
+        whole = bytes.fromhex((host.hosts + host.ours).replace(":", "")) + b"\x88\xb5" + bytes(range(200))
+        frame = Chain(whole)
+        other = frame.clone()
+        assert host.port.send(frame)
+        while True:
+            arrived = host.raw.recv(65536)
+            if arrived[12:14] == b"\x88\xb5":
+                break
+        assert arrived == whole and bytes(other) == whole
+
+
+def test_an_exhausted_pool_drops_frames_and_counts():
+    with network_namespace(), core_with_pool(size=64 * 4096, reserve=0), peer() as host:
+        hoard: list[Chain] = []
+        with pytest.raises(MemoryError):
+            while True:
+                hoard.append(Chain())
+                hoard[-1].write(bytes(2048))
+        frame = bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100)
+        for _ in range(5):
+            host.raw.send(frame)
+        until = time.monotonic() + 5
+        while host.tap.counters()["rx_no_slots"] < 5 and time.monotonic() < until:
+            host.port.poll()
+        assert host.tap.counters()["rx_no_slots"] >= 5
+        hoard.clear()
+        host.raw.send(frame)
+        assert next(host.received(lambda frame: frame.type == 0x88B5))[1] == frame
+
+
+def test_frames_that_wait_when_interrupts_are_enabled(core):
+    with peer() as host:
+        host.port.receive()
+        assert not host.port.enable_interrupts()
+        host.raw.send(bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100))
+        assert host.port.enable_interrupts()
+        host.port.receive()
+        assert not host.port.enable_interrupts()
+
+
+def test_a_link_that_is_down_drops_and_counts(core):
+    with peer() as host:
+        ip("link set tap-test down")
+        assert host.port.send(bytes(60))
+        assert host.tap.counters()["tx_link_down"] == 1
+        ip("link set tap-test up")
+        assert host.port.send(bytes(Ether(src=host.ours, dst=host.hosts) / ARP()))
+        assert host.tap.counters()["tx_frames"] == 1
+
+
+def test_an_interface_that_is_removed(core):
+    with peer() as host:
+        ip("link del tap-test")
+        with pytest.raises(TapError, match="tap-test was removed"):
+            host.port.poll()
+        assert host.port.poll() == 0, "it is said once"
+        assert not host.port.enable_interrupts()
+        assert host.port.send(bytes(60))
+        assert host.tap.counters()["tx_link_down"] == 1
+
+
+def test_a_large_mtu(core):
+    with peer(mtu=9000, offloads=False) as host:
+        assert "mtu 9000" in ip("link show tap-test")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(bytes(range(250)) * 35, (OURS, 6000))
+        _, data, _ = next(host.received(lambda frame: UDP in frame))
+        assert data[42:] == bytes(range(250)) * 35
+
+
+def test_a_tap_that_exists_is_used_and_stays(core):
+    ip("tuntap add dev tap-test mode tap")
+    ip("addr add 192.0.2.1/24 dev tap-test")
+    ip("link set tap-test mtu 1400")
+    with host_tap("tap-test", f"{HOSTS}/24") as tap:
+        assert tap.persistent and tap.mtu == 1400
+        assert ",UP" in ip("link show tap-test")
+        ip(f"neigh replace 192.0.2.2 lladdr {tap.mac.hex(':')} dev tap-test")
+        port = RawPort(tap.queue)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"hello", ("192.0.2.2", 6000))
+        until = time.monotonic() + 5
+        while not any(data.endswith(b"hello") for data, _ in port.received):
+            assert time.monotonic() < until
+            port.poll()
+        port.close()
+    shown = ip("addr show tap-test")
+    assert "192.0.2.1/24" in shown and HOSTS not in shown
+    # And again, by one who has no use for offloads.
+    with host_tap("tap-test", f"{HOSTS}/24", offloads=False) as tap:
+        assert tap.features == 0
+    ip("link del tap-test")
+
+
+def test_closing_twice_and_opening_again(core):
+    for _ in range(3):
+        with host_tap("tap-test", f"{HOSTS}/24") as tap:
+            tap.close()
+            assert "tap-test" not in ip("link")
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "text"),
+    [
+        ("tap-test", "10.99.0.1", "is no IPv4 address with its prefix length"),
+        ("tap-test", "10.99.0/24", "is no IPv4 address with its prefix length"),
+        ("tap-test", "fd00::1/64", "is no IPv4 address with its prefix length"),
+        ("tap-test", "10.99.0.0/24", "no host's address: choose one like 10.99.0.1/24"),
+        ("tap-test", "10.99.0.255/24", "no host's address"),
+        ("tap-test", "10.99.0.1/31", "leaves no address for the appliance"),
+        ("tap-test", "10.7.0.1/24", "the address 10.7.0.1 is on other0 already"),
+        ("tap-test", "10.7.0.9/24", "10.7.0.0/24 overlaps 10.7.0.1/24 on other0"),
+        ("tap-test", "10.0.0.1/8", "10.0.0.0/8 overlaps 10.7.0.1/24 on other0"),
+        ("tap-test", "10.8.0.1/24", "10.8.0.0/24 is routed to other0"),
+        ("lo", "10.99.0.1/24", "the interface lo is no tap device"),
+        ("much-too-long-name", "10.99.0.1/24", "is no name for an interface"),
+        ("a/b", "10.99.0.1/24", "is no name for an interface"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(core, name, address, text):
+    ip("tuntap add dev other0 mode tap")
+    ip("addr add 10.7.0.1/24 dev other0")
+    ip("link set other0 up")
+    ip("route add 10.8.0.0/24 dev other0")
+    with pytest.raises(TapError) as caught, host_tap(name, address):
+        pass
+    assert text in str(caught.value) and "\n" not in str(caught.value)
+    assert "tap-test" not in ip("link")
+
+
+def test_a_name_in_use(core):
+    with (
+        host_tap("tap-test", f"{HOSTS}/24"),
+        pytest.raises(TapError, match="another process uses the tap device tap-test") as caught,
+        host_tap("tap-test", f"{HOSTS}/24"),
+    ):
+        pass
+    assert caught.value.errno == errno.EBUSY
+
+
+def test_no_device_node(core, monkeypatch):
+    def missing(*_arguments):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(os, "open", missing)
+    with pytest.raises(TapError, match=r"/dev/net/tun is missing: modprobe tun, or .* mknod /dev/net/tun c 10 200"):
+        TapDevice("tap-test")
+
+
+def run(script, *, before=()):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))}
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+OPEN = """
+import sys
+from netapp.hosted.tap_setup import host_tap
+try:
+    with host_tap("tap-test", "10.99.0.1/24"):
+        print("open", flush=True)
+        sys.stdin.read()
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_nothing_is_left_after_sigkill_and_it_starts_again(core):
+    for _ in range(3):
+        process = run("import os, sys; sys.stdin = os.fdopen(os.pipe()[0])\n" + OPEN)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n", process.communicate()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    with host_tap("tap-test", f"{HOSTS}/24"):
+        pass
+    assert "tap-test" not in ip("link") and "10.99" not in ip("route")
+
+
+def test_without_permission(core):
+    process = run(OPEN, before=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])
+    _, error = process.communicate()
+    assert error == "no permission for the tap device tap-test: run as root (CAP_NET_ADMIN) or as its owner\n"
