@@ -56,6 +56,7 @@ class Memcached(Appliance):
                 "flags": ("-I", "--max-item-size"),
                 "help": "greatest size of an item: 1k to 1024m",
                 "parse": item_size,
+                "metavar": "SIZE",
                 "shown": "1m",
             },
         )

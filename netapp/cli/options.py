@@ -1,0 +1,72 @@
+"""Command-line options out of configuration dataclasses.
+
+A field's metadata: `help`; `flags`, without which it is the field's name; `range`, least and greatest; `choices`; `metavar`; `parse`,
+which makes the value of a text or raises ValueError, and `shown`, the text of the default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+_TYPES: dict[Any, click.ParamType] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+class _Parsed(click.ParamType):
+    """A text that a function makes a value of."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self.parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def options_of(config: type) -> list[click.Option]:
+    """One for each field of the dataclass."""
+    types = typing.get_type_hints(config)
+    return [_option(field, types[field.name]) for field in dataclasses.fields(config)]
+
+
+def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
+    given = field.metadata
+    flags = (*given.get("flags", (f"--{field.name.replace('_', '-')}",)), field.name)
+    default = given.get("shown", field.default)
+    if kind is bool:
+        return click.Option(flags, is_flag=True, default=default, help=given.get("help"))
+    return click.Option(
+        flags,
+        type=_type(field, kind, given),
+        default=default,
+        show_default=True,
+        metavar=given.get("metavar", "N" if "range" in given else None),
+        help=given.get("help"),
+    )
+
+
+def _type(field: dataclasses.Field[Any], kind: Any, given: Mapping[str, Any]) -> click.ParamType:
+    if "parse" in given:
+        return _Parsed(field.name, given["parse"])
+    if "choices" in given:
+        return click.Choice(given["choices"])
+    optional = [part for part in typing.get_args(kind) if part is not type(None)]
+    kind = optional[0] if optional else kind
+    if "range" in given:
+        least, greatest = given["range"]
+        return (click.FloatRange if kind is float else click.IntRange)(least, greatest)
+    return _TYPES[kind]
+
+
+def taken(config: type, values: Mapping[str, Any]) -> Any:
+    """The dataclass with the values that belong to it. ValueError: they do not fit together."""
+    return config(**{field.name: values[field.name] for field in dataclasses.fields(config)})

@@ -1,0 +1,174 @@
+"""`netapp run`: an appliance on a tap device."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from netapp.cli.appliances import find, from_sources, package_of
+from netapp.cli.options import options_of, taken
+from netapp.drivers.capture import CaptureDevice
+from netapp.drivers.device import Device
+from netapp.drivers.faults import FaultDevice
+from netapp.drivers.tap import TapError
+from netapp.hosted.platform import EpollInterrupts, MonotonicClock, RealWallClock, SystemEntropy
+from netapp.hosted.signals import Signals
+from netapp.hosted.tap_setup import host_tap
+from netapp.net.config import InterfaceConfig
+from netapp.node.appliance import Appliance
+from netapp.node.config import NodeConfig
+from netapp.node.node import Node
+from netapp.node.platform import Platform
+
+_log = logging.getLogger("netapp.cli")
+
+
+def probability(text: str) -> float:
+    """0.01 or 1%."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is no probability, such as 0.01 or 1%")
+    return value
+
+
+def duration(text: str) -> int:
+    """10ms, 50us, 0.1s; alone a number is milliseconds. In ns."""
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)(ns|us|ms|s|)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time, such as 10ms, 50us or 0.1s")
+    return round(float(found[1]) * {"ns": 1, "us": 1_000, "ms": 1_000_000, "": 1_000_000, "s": 1_000_000_000}[found[2]])
+
+
+def _field(default: Any, help_text: str, **metadata: Any) -> Any:
+    return field(default=default, metadata={"help": help_text, **metadata})
+
+
+@dataclass(frozen=True)
+class TapConfig:
+    tap: str = _field("netapp0", "tap device; made if there is none, and gone afterwards", metavar="NAME")
+    address: str = _field("10.99.0.2/24", "the appliance's address", metavar="ADDRESS/PREFIX")
+    host_address: str = _field("10.99.0.1/24", "this host's address on the tap", metavar="ADDRESS/PREFIX")
+    io: str = _field("auto", "how frames are read and written", choices=("auto", "rw", "uring"))
+    capture: str | None = _field(None, "record every frame in this pcapng file", metavar="FILE")
+
+    def __post_init__(self) -> None:
+        if self.io == "uring":
+            raise ValueError("--io uring is not there yet: use auto or rw")
+        own = InterfaceConfig(self.address).parsed_address()
+        try:
+            host = ipaddress.IPv4Interface(self.host_address)
+        except ValueError:
+            raise ValueError(f"{self.host_address!r} is no IPv4 address with prefix length, as in 10.99.0.1/24") from None
+        if host.network != own.network or host.ip == own.ip:
+            raise ValueError(f"{self.host_address} and {self.address} are not two addresses of one network")
+
+
+def _probability(help_text: str) -> Any:
+    return _field(0.0, help_text, parse=probability, metavar="P", shown="0")
+
+
+@dataclass(frozen=True)
+class FaultConfig:
+    """What the wire does to frames, both ways."""
+
+    drop: float = _probability("probability that a frame is lost")
+    duplicate: float = _probability("probability that a frame comes twice")
+    reorder: float = _probability("probability that a frame is overtaken by others")
+    corrupt: float = _probability("probability that a bit of a frame is flipped")
+    delay: int = _field(0, "time that every frame takes", parse=duration, metavar="T", shown="0")
+    seed: int = _field(1, "what happens depends on it and on the frames alone")
+
+    def __bool__(self) -> bool:
+        return bool(self.drop or self.duplicate or self.reorder or self.corrupt or self.delay)
+
+
+def appliance_options(found: type[Appliance], arguments: Sequence[str]) -> Appliance.Options | None:
+    """Parses what stands after `--`; None: help was asked for and printed. Raises click.UsageError."""
+    command = click.Command(
+        f"run {found.name} --",
+        params=list(options_of(found.Options)),
+        help=found.description(),
+        context_settings={"help_option_names": ["-h", "--help"]},
+        options_metavar="[OPTIONS]",
+    )
+    try:
+        with command.make_context(f"netapp run {found.name} --", list(arguments)) as context:
+            return taken(found.Options, context.params)  # type: ignore[no-any-return]
+    except click.exceptions.Exit:
+        return None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, arguments: Sequence[str]) -> None:
+    """Until a signal comes, or the tap goes away."""
+    with ExitStack() as stack:
+        if uncompiled and (package := package_of(name)):
+            stack.enter_context(from_sources(package))
+        found = find(name)
+        options = appliance_options(found, arguments)
+        if options is None:
+            return
+        interrupts = EpollInterrupts()
+        stack.callback(interrupts.close)
+        platform = Platform(MonotonicClock(), RealWallClock(), SystemEntropy(), interrupts)
+        device: Device = stack.enter_context(host_tap(tap.tap, tap.host_address))
+        inner = device
+        if faults:
+            device = FaultDevice(device, **vars(faults))
+        if tap.capture is not None:
+            device = CaptureDevice(device, tap.capture, platform.wall_clock)
+        node = Node(platform, device, found(options), NodeConfig(interfaces=(InterfaceConfig(tap.address),)))
+        stack.callback(node.close)
+        node.start()
+        # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
+        with Signals(interrupts, lambda: node.events.spawn(node.stop)):
+            _banner(node, found, tap)
+            node.run()
+        _closing_line(node)
+        if getattr(inner, "gone", False):
+            raise TapError(0, f"the tap device {tap.tap} was removed")
+
+
+def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:
+    appliance = node.appliance
+    assert appliance is not None
+    address = tap.address.partition("/")[0]
+    ports = ", ".join(f"port {listener.port}" for listener in node.tcp.listening())
+    print(f"netapp: {found.name} on {address}{f', {ports}' if ports else ''}; tap {tap.tap}, this host {tap.host_address}")
+    hint = appliance.hint(address)
+    if hint:
+        print(f"netapp: from another shell: {hint}")
+    print(f"netapp: Ctrl-C, or kill {os.getpid()}, ends it", flush=True)
+
+
+def _closing_line(node: Node) -> None:
+    device = node.devices[0].counters()
+    tcp, polling = node.tcp.counters(), node.polling.counters()
+    network = node.network.counters()
+    dropped = sum(
+        value
+        for counters in (tcp, network, device)
+        for name, value in counters.items()
+        if "dropped" in name or name in ("rx_no_slots", "rx_malformed", "tx_errors", "tx_link_down")
+    )
+    switches = polling["to_polling"] + polling["to_interrupt"]
+    print(
+        f"netapp: frames {device['rx_frames']} in, {device['tx_frames']} out; connections {tcp['accepts']};"
+        f" retransmitted {tcp['retransmitted']}; dropped {dropped}; interrupts {polling['interrupts']},"
+        f" polls {polling['polls']}, switches {switches}",
+        file=sys.stdout,
+        flush=True,
+    )
