@@ -21,11 +21,13 @@ from netapp.iobuf.cursor import Cursor
 from netapp.tcp.connection import SendQueueFull
 from netapp.tcp.handler import TcpHandler
 
-GET, GETS, SET, ADD, REPLACE, CAS = (word(b"get"), word(b"gets"), word(b"set"), word(b"add"), word(b"replace"), word(b"cas"))
+GET, GETS = word(b"get"), word(b"gets")
+SET, ADD, REPLACE, CAS = word(b"set"), word(b"add"), word(b"replace"), word(b"cas")
 NOREPLY = word(b"noreply")
 SWALLOW = 1  # instead of a command's name: its value is dropped
 
-END, STORED, NOT_STORED, NOT_FOUND, EXISTS = b"END\r\n", b"STORED\r\n", b"NOT_STORED\r\n", b"NOT_FOUND\r\n", b"EXISTS\r\n"
+END, STORED, NOT_STORED = b"END\r\n", b"STORED\r\n", b"NOT_STORED\r\n"
+NOT_FOUND, EXISTS = b"NOT_FOUND\r\n", b"EXISTS\r\n"
 
 FIRST_SECOND = 62  # what memcached's clock shows when it begins
 LONGEST_RELATIVE = 60 * 60 * 24 * 30  # a longer time is one of day

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from netapp.cli.appliances import listed
+from netapp.cli.find import listed
 from netapp.cli.options import options_of, taken
 from netapp.cli.run import FaultConfig, TapConfig, run
 

@@ -1,7 +1,7 @@
 """Command-line options out of configuration dataclasses.
 
-A field's metadata: `help`; `flags`, without which it is the field's name; `range`, least and greatest; `choices`; `metavar`; `parse`,
-which makes the value of a text or raises ValueError, and `shown`, the text of the default.
+A field's metadata: `help`; `flags`, without which it is the field's name; `range`, least and greatest; `choices`;
+`metavar`; `parse`, which makes the value of a text or raises ValueError, and `shown`, the text of the default.
 """
 
 from __future__ import annotations

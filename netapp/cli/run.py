@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from netapp.cli.appliances import find, from_sources, package_of
+from netapp.cli.find import find_appliance, from_sources, package_of
 from netapp.cli.options import options_of, taken
 from netapp.drivers.capture import CaptureDevice
 from netapp.drivers.device import Device
@@ -70,7 +70,7 @@ class TapConfig:
         try:
             host = ipaddress.IPv4Interface(self.host_address)
         except ValueError:
-            raise ValueError(f"{self.host_address!r} is no IPv4 address with prefix length, as in 10.99.0.1/24") from None
+            raise ValueError(f"{self.host_address!r} is no IPv4 address with prefix, as in 10.99.0.1/24") from None
         if host.network != own.network or host.ip == own.ip:
             raise ValueError(f"{self.host_address} and {self.address} are not two addresses of one network")
 
@@ -117,7 +117,7 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
     with ExitStack() as stack:
         if uncompiled and (package := package_of(name)):
             stack.enter_context(from_sources(package))
-        found = find(name)
+        found = find_appliance(name)
         options = appliance_options(found, arguments)
         if options is None:
             return
@@ -147,7 +147,8 @@ def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:
     assert appliance is not None
     address = tap.address.partition("/")[0]
     ports = ", ".join(f"port {listener.port}" for listener in node.tcp.listening())
-    print(f"netapp: {found.name} on {address}{f', {ports}' if ports else ''}; tap {tap.tap}, this host {tap.host_address}")
+    where = f"{address}, {ports}" if ports else address
+    print(f"netapp: {found.name} on {where}; tap {tap.tap}, this host {tap.host_address}")
     hint = appliance.hint(address)
     if hint:
         print(f"netapp: from another shell: {hint}")

@@ -27,9 +27,12 @@ class NotFound(click.ClickException):
     exit_code = 2
 
 
-def find(name: str) -> type[Appliance]:
+def find_appliance(name: str, uncompiled: bool = False) -> type[Appliance]:
     """`name`: an entry point's, `package.module`, `package.module:Class` or `path/file.py[:Class]`. Raises NotFound,
-    and whatever the module raises."""
+    and whatever the module raises. `uncompiled`: from sources, beside the compiled one, which may be in use."""
+    if uncompiled and (package := package_of(name)):
+        with from_sources(package):
+            return find_appliance(name)
     module_name, _, class_name = _target(name).partition(":")
     if module_name.endswith(".py"):
         module = _from_file(Path(module_name))
@@ -91,7 +94,8 @@ def _chosen(module: ModuleType, class_name: str, name: str) -> type[Appliance]:
     ]
     if len(own) != 1:
         which = " or ".join(f"{name}:{one.__name__}" for one in own)
-        raise NotFound(f"{name} has {len(own)} appliances: {f'say {which}' if own else 'a class derives from Appliance'}")
+        advice = f"say {which}" if own else "one is a class that derives from Appliance"
+        raise NotFound(f"{name} has {len(own)} appliances: {advice}")
     return own[0]
 
 
@@ -99,7 +103,7 @@ def listed() -> Iterator[tuple[str, str]]:
     """Name and description of every entry point; of one that cannot be imported, why."""
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
-            yield point.name, find(point.name).description()
+            yield point.name, find_appliance(point.name).description()
         except Exception as error:
             yield point.name, f"(cannot be imported: {type(error).__name__}: {error})"
 
