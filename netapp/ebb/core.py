@@ -140,6 +140,8 @@ class Core:
 
     def post(self, ebb_id, method, message):
         """Any core: `method(message)` of this core's representative of `ebb_id` is called in a later turn."""
+        if ebb_id not in self.namespace.ebbs:
+            raise EbbError(f"no Ebb has the id {ebb_id}")
         self.inbox.append((ebb_id, method, message))
         if self.wake is not None:
             self.wake()

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterable
-from types import TracebackType
 from typing import Any, Generic, TypeVar, Union, cast
 
+from netapp.ebb.core import running_core
 from netapp.event.manager import event_manager
-from netapp.event.report import describe, is_finished, let_go, report_exception
+from netapp.event.report import describe, keep, report_exception
 from netapp.event.timer import timer_wheel
 
 T = TypeVar("T")
@@ -45,7 +45,6 @@ class Future(Generic[T]):
         "_retrieved",
         "_sources",
         "_state",
-        "_traceback",
         "_value",
         "_waiters",
     )
@@ -55,7 +54,6 @@ class Future(Generic[T]):
         self._state = "pending"
         self._value: T | None = None
         self._exception: BaseException | None = None
-        self._traceback: TracebackType | None = None
         self._retrieved = False
         self._waiters: list[tuple[Waiter, int]] = []
         self._sources: tuple[weakref.ref[Future[Any]], ...] = ()
@@ -66,7 +64,6 @@ class Future(Generic[T]):
 
     def __del__(self) -> None:
         if self._exception is not None and not self._retrieved and self._state != "cancelled":
-            self._exception.__traceback__ = self._traceback
             report_exception(f"{self.handler_name}, which nobody asked for its result", self._exception)
 
     @property
@@ -85,12 +82,9 @@ class Future(Generic[T]):
         exception = self.exception()
         if exception is None:
             return cast(T, self._value)
-        exception.__traceback__ = self._traceback
-        try:
-            del self  # the traceback would hold it, and it holds the exception
-            raise exception
-        finally:
-            del exception
+        if running_core() is not None:
+            event_manager().spawn(self._drop_traceback)
+        raise exception
 
     def exception(self) -> BaseException | None:
         """The exception, or None; FutureError when it is not done."""
@@ -106,7 +100,7 @@ class Future(Generic[T]):
         return self._finish("done", value, None)
 
     def set_exception(self, exception: BaseException) -> bool:
-        """The same. The exception lets go of the frames that it passed."""
+        """The same. The exception's traceback becomes a note."""
         return self._finish("failed", None, exception)
 
     # For those who wait.
@@ -152,7 +146,8 @@ class Future(Generic[T]):
         if self._state != "pending":
             raise FutureError(f"{self.handler_name} is done already")
         if exception is not None:
-            self._keep(exception)
+            keep(exception)
+            self._exception = exception
             if isinstance(exception, CancelledError):
                 state = "cancelled"
         self._state, self._value = state, value
@@ -163,23 +158,15 @@ class Future(Generic[T]):
             event_manager().spawn(_Notice(self, waiter, index))
         return True
 
-    def _keep(self, exception: BaseException) -> None:
-        """Keeps `exception` without the locals of frames: the cycles through them are the collector's, which is off."""
-        let_go(exception)
-        traceback = exception.__traceback__
-        while traceback is not None and not is_finished(traceback.tb_frame):
-            traceback = traceback.tb_next  # the frame that caught it still runs, and its locals are its own
-        exception.__traceback__ = traceback
-        self._exception, self._traceback = exception, traceback
+    def _drop_traceback(self) -> None:
+        """Raising it added the frames that it passed: their locals may hold this future, which would be a cycle."""
+        if self._exception is not None:
+            self._exception.__traceback__ = None
 
     def _take(self, source: Future[T]) -> None:
         """Ends as `source` did."""
         source._retrieved = True
-        if source._exception is None:
-            self._finish("done", source._value, None)
-        else:
-            source._exception.__traceback__ = source._traceback
-            self._finish("failed", None, source._exception)
+        self._finish("done" if source._exception is None else "failed", source._value, source._exception)
 
     def _add(self, waiter: Waiter, index: int) -> None:
         if self._state == "pending":
@@ -221,13 +208,10 @@ class _Notice:
         return describe(self._waiter)
 
     def __call__(self) -> None:
-        future = self._future
         if isinstance(self._waiter, Future):
-            self._waiter._source_done(future, self._index)
+            self._waiter._source_done(self._future, self._index)
         else:
-            self._waiter(future)
-        if future._exception is not None:
-            future._exception.__traceback__ = future._traceback  # not the frames that it was raised through just now
+            self._waiter(self._future)
 
 
 class _Then(Future[U]):
@@ -371,9 +355,9 @@ class Task(Future[T]):
     __slots__ = ("_coroutine", "_throw", "_waiting")
 
     def __init__(self, coroutine: Coroutine[Future[Any], None, T]) -> None:
+        super().__init__()
         if not isinstance(coroutine, Coroutine):
             raise TypeError(f"{coroutine!r} is neither callable nor a coroutine")
-        super().__init__()
         self._coroutine: Coroutine[Future[Any], None, T] | None = coroutine
         self._throw: BaseException | None = None
         self._waiting: Future[Any] | None = None
@@ -401,13 +385,10 @@ class Task(Future[T]):
     def _step(self) -> None:
         coroutine = self._coroutine
         assert coroutine is not None
-        source, self._waiting = self._waiting, None
+        self._waiting = None
         throw, self._throw = self._throw, None
         try:
-            if throw is not None:
-                awaited = coroutine.throw(throw)
-            else:
-                awaited = coroutine.send(None)
+            awaited = coroutine.send(None) if throw is None else coroutine.throw(throw)
         except StopIteration as stop:
             self._end("done", stop.value, None)
         except BaseException as exception:
@@ -417,9 +398,7 @@ class Task(Future[T]):
         else:
             self._wait(awaited)
         finally:
-            throw = None
-            if source is not None and source._exception is not None:
-                source._exception.__traceback__ = source._traceback
+            del throw  # its traceback has this frame
 
     def _end(self, state: str, value: T | None, exception: BaseException | None) -> None:
         self._finish(state, value, exception)

@@ -60,6 +60,7 @@ cdef class EventManager(Representative):
     cdef list pollers                                # None: stopped while the list was walked
     cdef list hooks                                  # STAGES lists; None in them: the same
     cdef bint ragged                                 # there are such Nones
+    cdef dict quiet                                  # poller or hook that failed -> when to log it again
     cdef list graces                                 # of call_rcu: (own turn, others that were in a turn, function)
     cdef bint in_turn
     cdef bint stopping
@@ -88,6 +89,7 @@ cdef class EventManager(Representative):
     cdef int _graces(self) except -1
     cdef int _compact(self) except -1
     cdef int _failed(self, object handler, object exception) except -1
+    cdef int _failed_again(self, object handler, object exception) except -1
     cdef int _measure(self, object handler) except -1
 
 cdef inline EventManager events():

@@ -11,7 +11,7 @@ from cython.cimports.netapp.event.contracts import InterruptFunction
 from cython.cimports.netapp.event.timer import TimerWheel, timers
 
 from netapp.event.collector import IdleCollector
-from netapp.event.report import describe, report_exception, report_long
+from netapp.event.report import describe, let_go, report_exception, report_long
 
 COUNTERS = (
     "turns",
@@ -30,6 +30,7 @@ OUTPUT, FREE, FLUSH = STAGE_OUTPUT, STAGE_FREE, STAGE_FLUSH
 _BUDGET = cython.declare(cython.int, 64)     # units of work of a poller in a turn
 _NEVER = cython.declare(uint64_t, 2**64 - 1)
 _LONGEST = cython.declare(uint64_t, 2**63 - 1)
+_QUIET = cython.declare(uint64_t, 1_000_000_000)   # ns; a poller that fails in every turn must not fill the log
 _YIELD_TURNS = cython.declare(cython.int, 64)    # a loop that polls lets other threads run after so many turns
 
 
@@ -78,6 +79,7 @@ class EventManager:
         self.pollers = []
         self.hooks = [[] for _ in range(STAGES)]
         self.graces = []
+        self.quiet = {}
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
         self.counter_names = COUNTERS
 
@@ -89,6 +91,7 @@ class EventManager:
         self.pollers = []
         self.hooks = [[] for _ in range(STAGES)]
         self.graces = []
+        self.quiet = {}
         self.core.wake = None
 
     def start_polling(self, poller):
@@ -98,6 +101,7 @@ class EventManager:
     def stop_polling(self, poller):
         if poller in self.pollers:
             self.pollers[self.pollers.index(poller)] = None
+            self.quiet.pop(poller, None)
             self.ragged = True
 
     def at_end_of_turn(self, hook, stage):
@@ -109,6 +113,7 @@ class EventManager:
         for stage in self.hooks:
             if hook in stage:
                 stage[stage.index(hook)] = None
+                self.quiet.pop(hook, None)
                 self.ragged = True
 
     def spawn(self, function):
@@ -283,7 +288,7 @@ class EventManager:
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as exception:
-                self._failed(_name(poller), exception)
+                self._failed_again(poller, exception)
             done += units
             self.counts.polls_empty += units == 0
         return done
@@ -302,7 +307,7 @@ class EventManager:
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as exception:
-                    self._failed(_name(hook), exception)
+                    self._failed_again(hook, exception)
         return 0
 
     def _graces(self):
@@ -333,6 +338,15 @@ class EventManager:
     def _failed(self, handler, exception):
         self.counts.exceptions += 1
         report_exception(handler, exception)
+        return 0
+
+    def _failed_again(self, handler, exception):
+        self.counts.exceptions += 1
+        if self.now >= self.quiet.get(handler, 0):
+            self.quiet[handler] = self.now + _QUIET
+            report_exception(_name(handler), exception)
+        else:
+            let_go(exception)
         return 0
 
     def _measure(self, handler):

@@ -8,7 +8,7 @@ import functools
 import gc
 import logging
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 
 _logger = logging.getLogger("netapp.event")
 
@@ -61,16 +61,28 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
 
 
 def let_go(exception: BaseException) -> None:
-    """Clears the locals of the frames that the exception passed, causes and contexts included.
+    """Drops the tracebacks, those of causes and contexts included, and clears the locals of their frames.
 
     Unlike traceback.clear_frames it leaves suspended coroutines alone, which before Python 3.13 would be closed.
     """
     for one in _chain(exception):
-        clear_finished(one.__traceback__)
+        traceback, one.__traceback__ = one.__traceback__, None
+        while traceback is not None:
+            if is_finished(traceback.tb_frame):
+                traceback.tb_frame.clear()
+            traceback = traceback.tb_next
 
 
-def clear_finished(traceback: TracebackType | None) -> None:
-    while traceback is not None:
-        if is_finished(traceback.tb_frame):
-            traceback.tb_frame.clear()
-        traceback = traceback.tb_next
+def keep(exception: BaseException) -> None:
+    """Makes an exception fit to be kept: its traceback becomes a note. A frame would keep its callers' frames (f_back),
+    and so, once they returned, all their locals: often the very future that keeps the exception."""
+    for one in _chain(exception):
+        places = []
+        traceback = one.__traceback__
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            places.append(f'\n  File "{code.co_filename}", line {traceback.tb_lineno}, in {code.co_qualname}')
+            traceback = traceback.tb_next
+        if places:
+            one.add_note(f"Raised at:{''.join(places)}")
+    let_go(exception)

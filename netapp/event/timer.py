@@ -220,7 +220,9 @@ class TimerWheel:
         while entry != cython.NULL:
             if level != 0 and looked_at == _LOOK_AT:
                 begin = ((self.current >> (level * LEVEL_BITS)) & ~cython.cast(uint64_t, 63)) | slot
-                return begin << (level * LEVEL_BITS + TICK_BITS)
+                begin <<= level * LEVEL_BITS + TICK_BITS
+                # advance() does nothing before `bound`: waking the loop earlier would have it spin until then.
+                return begin if begin > self.bound else self.bound
             looked_at += 1
             if entry.deadline < earliest:
                 earliest = entry.deadline
