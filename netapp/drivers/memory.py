@@ -6,7 +6,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
-from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, Py_REFCNT, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy, memset
@@ -34,7 +34,20 @@ from cython.cimports.netapp.iobuf.chain import (
     new_chain,
     offload_t,
 )
-from cython.cimports.netapp.iobuf.pool import FRAME_BYTES, HEADROOM, PLACE_USER, UNIT_BYTES, running_pool
+from cython.cimports.netapp.iobuf.pool import (
+    FRAME_BYTES,
+    FRAME_CLASS,
+    HEADROOM,
+    PLACE_DEVICE,
+    PLACE_USER,
+    UNIT_BYTES,
+    iobuf_t,
+    new_iobuf,
+    release_slot,
+    running_pool,
+    slot_t,
+    take_slot,
+)
 from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16, store32
 from cython.cimports.netapp.wire.checksum import sum_bytes, sum_chain, sum_pseudo_header
 
@@ -111,6 +124,7 @@ class MemoryQueue:
                 self.count.rx_no_receiver += 1
                 continue
             self.receiver.receive_frame(frame)
+            self._recycle(frame)
         if done and peer.blocked:
             peer._raise()
         return done
@@ -127,7 +141,7 @@ class MemoryQueue:
             self.count.tx_full += 1
             self.blocked = True
             return False
-        if not self._well_formed(frame):
+        if not self._plain(frame) and not self._well_formed(frame):
             frame.advance(frame.length)
             return True
         place = self.filled & (self.capacity - 1)
@@ -171,6 +185,14 @@ class MemoryQueue:
             chain = cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)])
             chain.advance(chain.length)
             self.reaped += 1
+
+    def _plain(self, frame):
+        """Whether it needs no closer look: not too long, untagged or not, and nothing for the device to do but one sum."""
+        offload: cython.pointer(offload_t) = cython.address(frame.offload)
+        field: uint32_t = cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2
+        if frame.length == 0 or frame.length > self.device.mtu + _ETHERNET or offload.gso_type != GSO_NONE:
+            return False
+        return not offload.flags & CHECKSUM_PARTIAL or (field <= frame.length and field <= FRAME_BYTES - HEADROOM)
 
     def _well_formed(self, frame):
         """Whether a device would send this; counts what it would not."""
@@ -239,12 +261,42 @@ class MemoryQueue:
             self.count.rx_bytes += frame.length
         return frame
 
-    def _copy(self, source):
-        frame: Chain = allocate_frame(source.length)
-        offload: cython.pointer(offload_t)
+    def _fresh(self):
+        """An empty chain: the last frame's, where neither the stack nor the appliance kept it."""
+        frame: Chain = self.spare
         if frame is None:
-            return None
-        fill_frame(frame, 0, source, 0)
+            return new_chain()
+        self.spare = None
+        return frame
+
+    def _recycle(self, frame):
+        """The frame was handed up: its chain is used again unless somebody else holds it."""
+        if Py_REFCNT(frame) == 1 and not self.closed:
+            if frame.head != cython.NULL or frame.write_slot != cython.NULL:
+                frame.clear()
+            self.spare = frame
+
+    def _copy(self, source):
+        frame: Chain
+        offload: cython.pointer(offload_t)
+        slot: cython.pointer(slot_t)
+        view: cython.pointer(iobuf_t)
+        if source.length <= FRAME_BYTES - HEADROOM:
+            frame = self._fresh()
+            slot = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
+            if slot == cython.NULL:
+                return None
+            view = new_iobuf(slot, slot.memory + HEADROOM, cython.cast(uint32_t, source.length))
+            if view == cython.NULL:
+                release_slot(slot)
+                return None
+            source.copy_out(0, view.data, source.length)
+            frame.append_view(view)
+        else:
+            frame = allocate_frame(source.length)
+            if frame is None:
+                return None
+            fill_frame(frame, 0, source, 0)
         frame.offload = source.offload
         if not self.device.features & FEATURE_RX_CHECKSUM:
             offload = cython.address(frame.offload)
@@ -315,6 +367,7 @@ class MemoryQueue:
         self._free_ring()
         self.receiver = None
         self.notify = None
+        self.spare = None
         return 0
 
     def _free_ring(self):

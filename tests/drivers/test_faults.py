@@ -301,6 +301,7 @@ def test_any_mixture_keeps_the_account(drop, duplicate, reorder, corrupt, delay,
 def test_wrappers_stack_in_any_order(core, tmp_path, capture_inside):
     wire = MemoryWire()
     clock = VirtualWallClock(core.clock, 0)
+    stack: device.Device
     if capture_inside:
         stack = FaultDevice(CaptureDevice(wire.a, tmp_path / "a.pcapng", clock), drop=1)
     else:

@@ -126,7 +126,7 @@ def test_a_full_ring_refuses_and_loses_nothing(core):
 
 def test_room_in_a_full_ring_wakes_the_sender(core):
     wire = MemoryWire(capacity=2)
-    raised = []
+    raised: list[object] = []
     port = RawPort(wire.a.queue)
     wire.a.queue.notify = raised.append
     assert not port.enable_interrupts()
@@ -139,7 +139,7 @@ def test_room_in_a_full_ring_wakes_the_sender(core):
 
 def test_interrupts_are_raised_only_while_enabled(core):
     wire = MemoryWire()
-    raised = []
+    raised: list[object] = []
     wire.b.queue.notify = raised.append
     port = RawPort(wire.b.queue)
     wire.a.send(b"x" * 60)

@@ -40,7 +40,7 @@ class PoolCore:
         return EbbRef(self.polling_id)()
 
     def attach(self, device: Device) -> None:
-        """Polls the device's queues in the turns of the loop. A memory wire's interrupts are raised, under wrappers too."""
+        """Polls the device's queues in the turns of the loop; raises a memory wire's interrupts, under wrappers too."""
         for queue in device.queues:
             inner: Any = queue
             while hasattr(inner, "inner"):
