@@ -200,7 +200,11 @@ class EbbNamespace:
             if ebb_id >= self.capacity:
                 self._reserve(self.capacity * 2)
             self.next_id += 1
-        self.install(ebb_id, fault_handler, kind, owner)
+        try:
+            self.install(ebb_id, fault_handler, kind, owner)
+        except EbbError:
+            self.released.append(ebb_id)
+            raise
         return ebb_id
 
     def representatives(self, ebb_id):
@@ -216,15 +220,22 @@ class EbbNamespace:
         return found
 
     def destroy(self, ebb_id):
-        """Destroys the Ebb: its representatives, on every core, then its id. Raises EbbError if there is none."""
+        """Destroys the Ebb: its representatives, on every core, then its id. Raises EbbError if there is none; what a
+        representative raised, when all is done."""
         core: Core
+        failure: object = None
         if ebb_id not in self.ebbs:
             raise EbbError(f"no Ebb has the id {ebb_id}")
         for core in self.cores:
-            core.remove(ebb_id)
+            try:
+                core.remove(ebb_id)
+            except Exception as exception:
+                failure = failure or exception
         del self.ebbs[ebb_id]
         if ebb_id >= ids.FIRST_DYNAMIC_ID:
             self.released.append(ebb_id)
+        if failure is not None:
+            raise failure
 
     def counters(self):
         """Every counting Ebb's values, summed over its representatives: {class name: {counter: value}}."""
@@ -244,8 +255,11 @@ class EbbRef:
             raise EbbError(f"no Ebb has the id {ebb_id}")
         self.ebb_id = ebb_id
 
-    def __call__(self):
+    def get(self):
         """The running core's representative, built on first use."""
+        return representative(self.ebb_id)
+
+    def __call__(self):
         return representative(self.ebb_id)
 
     def __repr__(self):

@@ -2,7 +2,7 @@
 
 import gc
 
-_INTERVAL = 1_000_000_000        # ns between collections of the young generations
+_INTERVAL = 1_000_000_000  # ns between collections of the young generations
 _FULL_INTERVAL = 60_000_000_000  # and of the oldest, which takes time in proportion to what lives
 
 

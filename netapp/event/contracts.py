@@ -1,4 +1,5 @@
 """The base classes of what a platform provides. The contracts are in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:

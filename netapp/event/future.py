@@ -114,7 +114,7 @@ class Future(Generic[T]):
         return _Then(self, function)
 
     def deadline(self, at: int | None = None, *, after: int | None = None) -> Future[T]:
-        """The same, but it fails with DeadlineExceeded at `at` ns of the event manager's clock, or `after` ns from now."""
+        """The same, but it fails with DeadlineExceeded at `at` ns of the manager's clock, or `after` ns from now."""
         if (at is None) == (after is None):
             raise ValueError("either a time (at) or a duration (after)")
         return _Deadline(self, at if at is not None else event_manager().now + cast(int, after))

@@ -1,4 +1,5 @@
 """The event manager. The interface, and the order of a turn, are in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:
@@ -27,11 +28,11 @@ COUNTERS = (
 )
 OUTPUT, FREE, FLUSH = STAGE_OUTPUT, STAGE_FREE, STAGE_FLUSH
 
-_BUDGET = cython.declare(cython.int, 64)     # units of work of a poller in a turn
+_BUDGET = cython.declare(cython.int, 64)  # units of work of a poller in a turn
 _NEVER = cython.declare(uint64_t, 2**64 - 1)
 _LONGEST = cython.declare(uint64_t, 2**63 - 1)
-_QUIET = cython.declare(uint64_t, 1_000_000_000)   # ns; a poller that fails in every turn must not fill the log
-_YIELD_TURNS = cython.declare(cython.int, 64)    # a loop that polls lets other threads run after so many turns
+_QUIET = cython.declare(uint64_t, 1_000_000_000)  # ns; a poller that fails in every turn must not fill the log
+_YIELD_TURNS = cython.declare(cython.int, 64)  # a loop that polls lets other threads run after so many turns
 
 
 class Poller:
@@ -121,7 +122,7 @@ class EventManager:
         if callable(function):
             self.queue.append(function)
             return None
-        from netapp.event.future import Task     # which is made of events
+        from netapp.event.future import Task  # which is made of events
 
         return Task(function)
 
@@ -152,7 +153,7 @@ class EventManager:
             done = self._turn()
         finally:
             self.in_turn = False
-            if self.batch is not None:       # KeyboardInterrupt or SystemExit passed
+            if self.batch is not None:  # KeyboardInterrupt or SystemExit passed
                 self.queue[:0] = self.batch[self.batch_next :]
                 self.batch = None
             core.leave(outer)
@@ -181,6 +182,8 @@ class EventManager:
             done += self._messages(messages)
         if self.batch is not None:
             done += self._events()
+        if self.core is None:  # destroyed in this turn
+            return done
         done += self._timers()
         if self.pollers:
             done += self._poll()
@@ -216,12 +219,11 @@ class EventManager:
     def _messages(self, count):
         done: cython.int = 0
         name: str
+        core: Core = self.core
         for _ in range(count):
-            ebb_id, method, _message = self.core.inbox[0]
-            name = f"{method} of Ebb {ebb_id}"
-            _message = None
+            name = f"{core.inbox[0][1]} of Ebb {core.inbox[0][0]}"
             try:
-                self.core.deliver()
+                core.deliver()
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as exception:
@@ -247,8 +249,8 @@ class EventManager:
             except BaseException as exception:
                 self._failed(function, exception)
             self._measure(function)
-            function = None                  # with what it holds
-            if self.batch is not batch:      # destroyed
+            function = None  # with what it holds
+            if self.batch is not batch:  # destroyed
                 break
         self.batch = None
         self.counts.events += done

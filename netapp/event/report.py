@@ -1,7 +1,7 @@
 """What went wrong in a handler, in the log; and letting go of what an exception keeps alive.
 
-The collector is off on the path: an exception that is kept (by a log record, by a future) would keep the locals of every
-frame that it passed, and the IOBufs in them.
+The collector is off on the path: an exception that is kept (by a log record, by a future) would keep the locals of
+every frame that it passed, and the IOBufs in them.
 """
 
 import functools

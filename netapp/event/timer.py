@@ -1,4 +1,5 @@
 """The timing wheel. The interface, and the invariant that orders the levels, are in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:
@@ -142,7 +143,7 @@ class TimerWheel:
         """Moves what is due to the list `due`, and `current` to `now`: from one occupied slot to the next."""
         level: cython.int = 0
         slot: cython.int
-        begin: uint64_t                      # tick at which the slot begins
+        begin: uint64_t  # tick at which the slot begins
         target: uint64_t = now >> TICK_BITS
         entry: cython.pointer(timer_entry_t)
         after: cython.pointer(timer_entry_t)
@@ -176,7 +177,7 @@ class TimerWheel:
                     self.counts.cascaded += level != 0
                 entry = after
             if level == 0 and begin == target:
-                break                        # what is left of this slot is due within its tick, but later than now
+                break  # what is left of this slot is due within its tick, but later than now
         self.current = target
 
     def advance(self, now):
@@ -209,7 +210,7 @@ class TimerWheel:
         begin: uint64_t
         earliest: uint64_t = _NEVER
         entry: cython.pointer(timer_entry_t) = self.due.first
-        if entry != cython.NULL:             # an advance() was left by an exception
+        if entry != cython.NULL:  # an advance() was left by an exception
             return entry.deadline
         while level < LEVELS and self.occupied[level] == 0:
             level += 1

@@ -1,4 +1,5 @@
 """The simulated platform: for protocol tests, and for benches that measure without a kernel."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """The Linux platform. The interface is in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:
@@ -31,7 +32,7 @@ from cython.cimports.posix.unistd import close, read, write
 
 # While the loop polls, a look into the kernel (about 200 ns) is left out in so many turns but one.
 _LOOK_INTERVAL = cython.declare(cython.int, 8)
-_WAKE = cython.declare(uint64_t, 0)          # names of our own descriptors
+_WAKE = cython.declare(uint64_t, 0)  # names of our own descriptors
 _TIMER = cython.declare(uint64_t, 1)
 _FIRST_NAME = cython.declare(uint64_t, 2)
 
@@ -110,13 +111,13 @@ class EpollInterrupts:
         name = self.descriptors.pop(descriptor, None)
         if name is not None:
             del self.handlers[name]
-            epoll_remove(self.epoll, descriptor)     # fails where it was closed before: then epoll has let it go
+            epoll_remove(self.epoll, descriptor)  # fails where it was closed before: then epoll has let it go
 
     def wake(self):
         # Under the GIL, which wait() holds from its look at `woken` until `sleeping` is set.
         self.woken = True
         if self.sleeping:
-            write(self.pipe[1], b"!", 1)     # a full pipe wakes as well
+            write(self.pipe[1], b"!", 1)  # a full pipe wakes as well
 
     def dispatch(self):
         ran: cython.int = 0

@@ -9,8 +9,8 @@ from netapp.hosted.platform import EpollInterrupts
 
 
 class Signals:
-    """`with Signals(interrupts, stop):` calls stop() for each of `numbers`, on top of whatever the loop runs; at its end
-    the handlers that were there before are back.
+    """`with Signals(interrupts, stop):` calls stop() for each of `numbers`, on top of whatever the loop runs; at its
+    end the handlers that were there before are back.
 
     The C handler writes into the wake pipe: a signal that comes between the last look and the sleep ends the sleep too.
     """

@@ -32,7 +32,8 @@ class Simulated:
         """Turns on every core until none has anything to do now."""
         managers = [self.manager(index) for index in range(len(self.cores))]
         for _ in range(200_000):
-            if not any([manager.turn() for manager in managers]) and all(m.idle_time() != 0 for m in managers):
+            busy = [manager.turn() for manager in managers]
+            if not any(busy) and all(manager.idle_time() != 0 for manager in managers):
                 return
         raise AssertionError("it does not come to rest")
 

@@ -51,15 +51,15 @@ def test_order_of_a_turn(simulated: Any) -> None:
     assert not events.turn()
     assert order == ["poll 64", "output", "free", "flush"]
     counters = events.counters()
-    assert {name: counters[name] for name in ("turns", "events", "timers_fired", "interrupts", "polls", "polls_empty")} == {
+    assert {name: value for name, value in counters.items() if value} == {
         "turns": 2,
         "events": 1,
         "timers_fired": 1,
         "interrupts": 1,
         "polls": 2,
         "polls_empty": 2,
+        "messages": 1,
     }
-    assert counters["messages"] == 1
 
 
 def test_clock_is_read_once_a_turn(simulated: Any) -> None:
