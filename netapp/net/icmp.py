@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint8_t, uint16_t
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK
 from cython.cimports.netapp.net.counters import net_counters_t
+from cython.cimports.netapp.net.interface import writable
 from cython.cimports.netapp.net.manager import NetworkManager, network
 from cython.cimports.netapp.net.transport import Path
 from cython.cimports.netapp.wire import icmp, ipv4
@@ -49,12 +50,14 @@ class Icmp:
         header[icmp.OFFSET_TYPE] = icmp.TYPE_ECHO_REPLY
         checksum = updated(raw16(header + icmp.OFFSET_CHECKSUM), icmp.TYPE_ECHO, icmp.TYPE_ECHO_REPLY)
         memcpy(header + icmp.OFFSET_CHECKSUM, cython.address(checksum), 2)
-        # Written back where it was, or before the rest when somebody else sees those bytes.
-        packet.advance(icmp.HEADER_BYTES)
-        at = packet.prepend(icmp.HEADER_BYTES, PLACE_NETWORK)
-        if at == cython.NULL:
-            counters.transmit_exhausted += 1
-            return 0
+        at = packet.head.data
+        if packet.head.length < icmp.HEADER_BYTES or not writable(packet.head):
+            # Somebody else sees the request: the reply's header goes before the rest of it.
+            packet.advance(icmp.HEADER_BYTES)
+            at = packet.prepend(icmp.HEADER_BYTES, PLACE_NETWORK)
+            if at == cython.NULL:
+                counters.transmit_exhausted += 1
+                return 0
         memcpy(at, header, icmp.HEADER_BYTES)
         memset(cython.address(packet.offload), 0, cython.sizeof(packet.offload))
         if path.send(packet, ipv4.PROTOCOL_ICMP):

@@ -3,6 +3,7 @@ from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from netapp.drivers.device cimport FrameReceiver, Queue
 from netapp.iobuf.chain cimport Chain
+from netapp.iobuf.pool cimport iobuf_t
 from netapp.net.counters cimport net_counters_t
 from netapp.net.manager cimport NetworkManager
 from netapp.net.neighbours cimport Neighbours
@@ -28,5 +29,9 @@ cdef class Interface(FrameReceiver):
     cdef bint is_neighbour(self, uint32_t address) noexcept  # one host's address, on this subnet, not ours
     cdef bint transmit(self, Chain frame) except -1          # False: dropped, the ring is full (counted)
     cdef void close(self)
+
+cdef inline bint writable(const iobuf_t* view) noexcept:
+    """Nobody else sees the bytes under `view`: an answer may be written over the question."""
+    return view.slot.references == 1 and view.slot.home != &view.slot.home.pool.external
 
 cdef Interface make_interface(NetworkManager manager, Queue queue, object address, str name)

@@ -16,6 +16,7 @@ from cython.cimports.netapp.iobuf.chain import new_chain
 from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK, iobuf_t
 from cython.cimports.netapp.net.address import format_address, mapped
 from cython.cimports.netapp.net.counters import net_counters_t
+from cython.cimports.netapp.net.interface import writable
 from cython.cimports.netapp.wire import arp, ethernet
 from cython.cimports.netapp.wire.bytes import load16, raw32
 
@@ -232,7 +233,7 @@ class Neighbours:
         asker: uint8_t[6]
         address: uint32_t = raw32(at + ethernet.HEADER_BYTES + arp.OFFSET_SENDER_ADDRESS)
         memcpy(asker, at + ethernet.HEADER_BYTES + arp.OFFSET_SENDER_MAC, 6)
-        if head.slot.references == 1 and head.slot.home != cython.address(head.slot.home.pool.external):
+        if writable(head):
             frame.trim(frame.length - _ARP_BYTES)
             memset(cython.address(frame.offload), 0, cython.sizeof(frame.offload))
         else:
