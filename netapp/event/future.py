@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterable
-from typing import Any, Generic, TypeVar, Union, cast
+from typing import Any, Generic, TypeVar, Union, cast, overload
 
 from netapp.ebb.core import running_core
 from netapp.event.manager import event_manager
@@ -109,7 +109,13 @@ class Future(Generic[T]):
         """Runs function(self) in an event once it is done, however it ends."""
         self._add(function, 0)
 
-    def then(self, function: Callable[[T], Future[U] | U]) -> Future[U]:
+    @overload
+    def then(self, function: Callable[[T], Future[U]]) -> Future[U]: ...
+
+    @overload
+    def then(self, function: Callable[[T], U]) -> Future[U]: ...
+
+    def then(self, function: Callable[[T], Any]) -> Future[Any]:
         """What function(value) returns, when it is there; a Future that it returns is waited for. A failure passes."""
         return _Then(self, function)
 
@@ -217,9 +223,9 @@ class _Notice:
 class _Then(Future[U]):
     __slots__ = ("_function",)
 
-    def __init__(self, source: Future[T], function: Callable[[T], Future[U] | U]) -> None:
+    def __init__(self, source: Future[Any], function: Callable[[Any], Future[U] | U]) -> None:
         super().__init__()
-        self._function: Callable[[T], Future[U] | U] | None = function
+        self._function: Callable[[Any], Future[U] | U] | None = function
         self._sources = (weakref.ref(source),)
         source._add(self, 0)
 

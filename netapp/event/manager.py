@@ -26,7 +26,9 @@ COUNTERS = (
     "long_handlers",
     "messages",
 )
-OUTPUT, FREE, FLUSH = STAGE_OUTPUT, STAGE_FREE, STAGE_FLUSH
+OUTPUT = STAGE_OUTPUT
+FREE = STAGE_FREE
+FLUSH = STAGE_FLUSH
 
 _BUDGET = cython.declare(cython.int, 64)  # units of work of a poller in a turn
 _NEVER = cython.declare(uint64_t, 2**64 - 1)

@@ -37,7 +37,7 @@ def test_order_of_a_turn(simulated: Any) -> None:
     order: list[str] = []
     for stage, name in ((FLUSH, "flush"), (OUTPUT, "output"), (FREE, "free")):
         events.at_end_of_turn(EndOfTurnFunction(lambda name=name: order.append(name)), stage)
-    events.start_polling(PollerFunction(lambda budget: order.append(f"poll {budget}") or 0))
+    events.start_polling(PollerFunction(lambda budget: order.append(f"poll {budget}") or 0))  # type: ignore[func-returns-value]
     timer_wheel().call_at(100, lambda: order.append("timer"))
     events.spawn(lambda: order.append("event"))
     receiver = simulated.namespace.create(lambda core, _: Receiver(order))
@@ -206,7 +206,7 @@ def test_exceptions_are_counted_and_everything_else_goes_on(simulated: Any, capl
     events.spawn(lambda: order.append("event"))
     poller = PollerFunction(fail)
     events.start_polling(poller)
-    events.start_polling(PollerFunction(lambda budget: order.append("poller") or 0))
+    events.start_polling(PollerFunction(lambda budget: order.append("poller") or 0))  # type: ignore[func-returns-value]
     events.at_end_of_turn(EndOfTurnFunction(fail), OUTPUT)
     events.at_end_of_turn(EndOfTurnFunction(lambda: order.append("hook")), OUTPUT)
     with caplog.at_level(logging.ERROR, "netapp.event"):
@@ -541,7 +541,7 @@ def test_virtual_interrupts() -> None:
     ran: list[str] = []
     interrupts.raise_interrupt("early")  # nobody is attached: no edge is kept
     interrupts.attach("early", InterruptFunction(lambda: ran.append("early")))
-    interrupts.attach("self", InterruptFunction(lambda: ran.append("self") or interrupts.raise_interrupt("self")))
+    interrupts.attach("self", InterruptFunction(lambda: ran.append("self") or interrupts.raise_interrupt("self")))  # type: ignore[func-returns-value]
     with pytest.raises(ValueError, match="attached"):
         interrupts.attach("self", InterruptFunction(print))
     with namespace.cores[0]:

@@ -125,7 +125,7 @@ def test_cancel_of_one_that_is_due_in_the_same_advance() -> None:
     wheel = TimerWheel()
     fired: list[str] = []
     timers: list[Timer] = []
-    wheel.call_at(1, lambda: [timer.cancel() for timer in timers])
+    wheel.call_at(1, lambda: [timer.cancel() for timer in timers])  # type: ignore[func-returns-value]
     timers += [wheel.call_at(deadline, lambda: fired.append("cancelled")) for deadline in (2, 3, 70_000)]
     wheel.call_at(4, lambda: fired.append("last"))
     assert wheel.advance(100_000) == 2

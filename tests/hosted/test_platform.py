@@ -51,7 +51,7 @@ def test_an_interrupt_ends_the_sleep(interrupts: EpollInterrupts) -> None:
     ran: list[bytes] = []
     try:
         with running(interrupts) as events:
-            interrupts.attach(reader, InterruptFunction(lambda: (ran.append(os.read(reader, 100)), events.stop())))
+            interrupts.attach(reader, InterruptFunction(lambda: (ran.append(os.read(reader, 100)), events.stop())))  # type: ignore[func-returns-value]
             after(1_000_000, lambda: os.write(writer, b"data"))
             events.run()
             assert ran == [b"data"]
@@ -116,7 +116,8 @@ def test_detached_after_the_look_does_not_run(interrupts: EpollInterrupts) -> No
             for number in (0, 1):
                 other = pipes[1 - number][0]
                 interrupts.attach(
-                    pipes[number][0], InterruptFunction(lambda n=number, o=other: (ran.append(n), interrupts.detach(o)))
+                    pipes[number][0],
+                    InterruptFunction(lambda n=number, o=other: (ran.append(n), interrupts.detach(o))),  # type: ignore[func-returns-value]
                 )
                 os.write(pipes[number][1], b"x")
             events.turn()
@@ -223,7 +224,7 @@ def test_interrupts_are_seen_while_the_loop_polls(interrupts: EpollInterrupts) -
     try:
         with running(interrupts) as events:
             interrupts.attach(reader, InterruptFunction(events.stop))
-            poller = PollerFunction(lambda budget: os.write(writer, b"x") if len(turns) == 20 else turns.append(1) or 0)
+            poller = PollerFunction(lambda budget: os.write(writer, b"x") if len(turns) == 20 else turns.append(1) or 0)  # type: ignore[func-returns-value]
             events.start_polling(poller)
             events.run()
             events.stop_polling(poller)
@@ -297,6 +298,7 @@ def test_clocks_and_entropy() -> None:
 
 def test_wrong_arguments_close_nothing() -> None:
     before = descriptors()
+    wrong: dict[str, Any] = {"nonsense": 1}
     with pytest.raises(TypeError):
-        EpollInterrupts(1, 2, 3)  # type: ignore[call-arg]
+        EpollInterrupts(**wrong)
     assert descriptors() == before
