@@ -78,7 +78,11 @@ _CWR = cython.declare(uint8_t, 0x80)
 def _link_length(header: cython.pointer(uint8_t), length: uint64_t) -> uint32_t:
     """Bytes of the Ethernet header with its VLAN tags (IEEE 802.1Q)."""
     at: uint32_t = _ETHERNET
-    while at <= 18 and at + 4 <= length and (load16(header + at - 2) == 0x8100 or load16(header + at - 2) == 0x88A8):
+    while (
+        at <= 18
+        and cython.cast(uint64_t, at) + 4 <= length
+        and (load16(header + at - 2) == 0x8100 or load16(header + at - 2) == 0x88A8)
+    ):
         at += 4
     return at
 
@@ -187,7 +191,7 @@ class MemoryQueue:
             self.reaped += 1
 
     def _plain(self, frame):
-        """Whether it needs no closer look: not too long, untagged or not, and nothing for the device to do but one sum."""
+        """Whether it needs no closer look: not too long even without a tag, and nothing to be done but one checksum."""
         offload: cython.pointer(offload_t) = cython.address(frame.offload)
         field: uint32_t = cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2
         if frame.length == 0 or frame.length > self.device.mtu + _ETHERNET or offload.gso_type != GSO_NONE:
@@ -200,7 +204,7 @@ class MemoryQueue:
         offload: cython.pointer(offload_t) = cython.address(frame.offload)
         copied: uint64_t = _LONGEST_HEADERS if frame.length > _LONGEST_HEADERS else frame.length
         link: uint32_t
-        transport: uint32_t
+        transport: uint64_t
         limit: uint64_t
         memset(header, 0, cython.sizeof(header))
         frame.copy_out(0, header, copied)

@@ -48,6 +48,7 @@ cdef class QueuePoller(Poller):
     cdef AdaptivePolling owner
     cdef Queue queue
     cdef QueueInterrupt handler
+    cdef object source                       # the queue's interrupts; what a closed device had is detached too
     cdef QueueFlush at_end
     cdef uint32_t state
     cdef bint spinning

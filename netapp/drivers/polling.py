@@ -42,7 +42,8 @@ class AdaptivePolling:
         poller.handler.poller = poller
         poller.at_end = QueueFlush.__new__(QueueFlush)
         poller.at_end.queue = queue
-        self.interrupts.attach(queue.interrupt_source(), poller.handler)
+        poller.source = queue.interrupt_source()
+        self.interrupts.attach(poller.source, poller.handler)
         self.pollers.append(poller)
         poller._begin()
 
@@ -87,7 +88,7 @@ class QueuePoller:
             manager.stop_polling(self)
         self.state = STATE_STOPPED
         manager.remove_end_of_turn(self.at_end)
-        self.owner.interrupts.detach(self.queue.interrupt_source())
+        self.owner.interrupts.detach(self.source)
         self.handler.poller = None
         return 0
 

@@ -63,3 +63,5 @@ cdef class TapQueue(Queue):
 cdef class TapDevice(Device):
     cdef readonly TapQueue queue
     cdef readonly bint persistent            # the interface stays when the device is closed
+    # Called once when somebody removed the interface; None: poll() raises TapError.
+    cdef public object when_removed

@@ -304,6 +304,10 @@ class TapQueue:
         if error == EBADFD or error == EBADF or error == ENODEV:
             self.gone = True
             self.blocked = False
+            device: TapDevice = self.device
+            if device.when_removed is not None:
+                device.when_removed()
+                return 0
             raise TapError(error, f"the interface {self.device.name} was removed: nothing comes or goes any more")
         return 0
 
@@ -430,5 +434,11 @@ class TapDevice:
         self.queue = queue
         self.queues = (queue,)
 
+    @property
+    def gone(self):
+        """Whether somebody removed the interface."""
+        return self.queue.gone
+
     def close(self):
         self.queue._close()
+        self.when_removed = None

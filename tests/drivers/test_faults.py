@@ -276,7 +276,7 @@ def test_a_large_frame_is_corrupted_as_a_whole(core):
 )
 @settings(deadline=None, max_examples=60)
 def test_any_mixture_keeps_the_account(drop, duplicate, reorder, corrupt, delay, seed):
-    with core_with_pool() as core:
+    with core_with_pool(size=4 << 20) as core:
         faulty = Faulty(
             core,
             drop=drop,

@@ -67,7 +67,7 @@ def checked(data: bytes) -> Packet:
 @given(st.lists(st.integers(14, 1514), min_size=1, max_size=20), st.booleans())
 @settings(deadline=None, max_examples=50)
 def test_frames_arrive_as_sent_in_order(lengths, forth):
-    with core_with_pool() as core:
+    with core_with_pool(size=4 << 20) as core:
         wire = MemoryWire()
         sender, receiver = (wire.a, wire.b) if forth else (wire.b, wire.a)
         frames = [payload(length) for length in lengths]
@@ -290,9 +290,9 @@ def test_offloads_that_do_not_fit_are_dropped(core, offload):
 
 
 @given(st.binary(min_size=0, max_size=200), st.integers(0, 70_000))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_nonsense_to_segment_harms_nobody(head, length):
-    with core_with_pool():
+    with core_with_pool(size=4 << 20):
         wire = MemoryWire(features_a=ALL)
         wire.a.send(head + bytes(length), Offload(PARTIAL, TCPV4, 54, 1000, 34, 16))
         arrived = wire.b.receive()

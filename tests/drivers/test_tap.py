@@ -284,6 +284,16 @@ def test_an_interface_that_is_removed(core):
         assert host.tap.counters()["tx_link_down"] == 1
 
 
+def test_who_wants_to_know_is_told_that_the_interface_was_removed(core):
+    with peer() as host:
+        told: list[bool] = []
+        host.tap.when_removed = lambda: told.append(host.tap.gone)
+        host.port.poll()
+        ip("link del tap-test")
+        assert host.port.poll() == host.port.poll() == 0
+        assert told == [True]
+
+
 def test_a_large_mtu(core):
     with peer(mtu=9000, offloads=False) as host:
         assert "mtu 9000" in ip("link show tap-test")
