@@ -18,7 +18,7 @@ from cython.cimports.netapp.tcp.connection import (
 from cython.cimports.netapp.tcp.manager import segment_t
 from cython.cimports.netapp.tcp.send import retransmit
 from cython.cimports.netapp.tcp.sequence import seq_le, seq_lt, seq_sub
-from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer
+from cython.cimports.netapp.tcp.timers import forget_backoff, measured, set_timer, stop_timer
 from cython.cimports.netapp.wire.tcp import FLAG_FIN
 
 
@@ -58,6 +58,8 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
         c.snd_next_cut = ack
         c.cut_view = cython.NULL
     c.send_queue.advance(length)
+    if c.send_queue.length == 0:
+        c.cut_view = cython.NULL
     c.tcp.queued_bytes -= length
     c.snd_una = ack
     if c.flags & IN_RECOVERY:
@@ -71,6 +73,9 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
             retransmit(c, now)
     else:
         c.duplicate_acks = 0
+        # Behind SND.UNA it stays near: after 2^31 bytes it would seem to lie ahead.
+        if seq_lt(c.recover, ack):
+            c.recover = seq_sub(ack, 1)
         # A window that was not used says nothing about the network (RFC 7661).
         if 2 * cython.cast(uint64_t, flight) >= c.cwnd:
             c.congestion.acknowledged(c, acked)
@@ -116,6 +121,7 @@ def acknowledgment_arrives(c, segment, now):
         if window and c.deadlines[TIMER_PERSIST]:
             # The window is open: what was sent as a probe may have been refused, so the cut goes back to it.
             stop_timer(c, TIMER_PERSIST)
+            forget_backoff(c)
             c.snd_next_cut = c.snd_una
             c.cut_view = cython.NULL
             c.tcp.touch(c)

@@ -44,11 +44,11 @@ cdef enum:
     IN_RECEIVE = 16384           # within receive(), where the send queue may overshoot
     FIN_AHEAD = 32768            # a FIN came, at rcv_fin, but not yet all before it
     # Callbacks that are due.
-    UP_CONNECTED = 1 << 16
-    UP_PEER_CLOSED = 1 << 17
-    UP_WRITABLE = 1 << 18
-    UP_CLOSED = 1 << 19
-    UP_ANY = 15 << 16
+    UP_CONNECTED = 0x10000
+    UP_PEER_CLOSED = 0x20000
+    UP_WRITABLE = 0x40000
+    UP_CLOSED = 0x80000
+    UP_ANY = 0xF0000
 
 cdef enum:
     # Connection.deadlines
@@ -103,6 +103,7 @@ cdef class Connection:
     cdef uint32_t rcv_unacked                # payload bytes since our last acknowledgment
     cdef uint32_t rcv_fin                    # with FIN_AHEAD
     cdef uint16_t rcv_mss                    # what our MSS option says
+    cdef uint16_t rcv_largest                # longest text of a segment so far, between 536 and rcv_mss
     cdef uint8_t rcv_wnd_shift
     cdef Chain received                      # in order, not yet handed up; None: nothing
     cdef Reassembly reassembly               # None: nothing is out of order

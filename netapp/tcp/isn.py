@@ -11,6 +11,10 @@ from cython.cimports.netapp.tcp.sequence import seq_add
 from cython.cimports.netapp.wire.bytes import raw64
 
 
+# Of key_t, without the padding behind the ports, which is not written.
+_KEY_BYTES = cython.declare(uint32_t, 36)
+
+
 @cython.cfunc
 @cython.inline
 @cython.overflowcheck(False)
@@ -64,7 +68,7 @@ def siphash(key, data, length):
 
 def initial_sequence(key, connection, now):
     # RFC 6528, 3: ISN = M + F(addresses, ports, secret), where M counts once in 4 microseconds.
-    hashed: uint64_t = siphash(key, cython.cast(cython.pointer(uint8_t), connection), cython.sizeof(key_t))
+    hashed: uint64_t = siphash(key, cython.cast(cython.pointer(uint8_t), connection), _KEY_BYTES)
     return seq_add(cython.cast(uint32_t, now >> 12), cython.cast(uint32_t, hashed))
 
 
@@ -73,5 +77,5 @@ def port_offset(key, connection):
     without: key_t = connection[0]
     without.ports &= 0xFFFF0000
     return cython.cast(
-        uint16_t, siphash(key, cython.cast(cython.pointer(uint8_t), cython.address(without)), cython.sizeof(key_t))
+        uint16_t, siphash(key, cython.cast(cython.pointer(uint8_t), cython.address(without)), _KEY_BYTES)
     )

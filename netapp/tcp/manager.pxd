@@ -101,7 +101,8 @@ cdef class TcpManager(Representative):
     cdef uint32_t touched_count
     cdef uint32_t touched_capacity
     cdef uint64_t queued_bytes               # in all send queues
-    cdef list starved                        # connections not fed because of send_limit_total
+    cdef dict starved                        # connections not fed because of send_limit_total, in order; values None
+    cdef Chain segment                       # the next one to send; used again where the device emptied it at once
     cdef EndOfTurn output_hook
     cdef Transport transport
     cdef Poller retry                        # started while a device's ring is full: the loop does not sleep
@@ -115,7 +116,9 @@ cdef class TcpManager(Representative):
     cdef int attach(self, Connection c, object handler) except -1    # TypeError: no TcpHandler
     cdef Connection new_connection(self, key_t* key, uint32_t hashed)
     cdef int receive_segment(self, Chain packet, ip_info_t* info) except -1
-    cdef int syn_arrives(self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, uint64_t now) except -1
+    cdef int syn_arrives(
+        self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, Connection before, uint64_t now
+    ) except -1                              # before: the one in TIME_WAIT that it replaces; None
     cdef Listener listener_of(self, uint16_t port, address_t address)
     cdef bint accept(self, Connection c, Listener listener) except -1    # makes the handler; False: the connection ended
     cdef int refuse_connection(self, Connection c, segment_t* segment) except -1     # RST; the connection stays

@@ -38,7 +38,7 @@ from cython.cimports.netapp.tcp.reassembly import Reassembly
 from cython.cimports.netapp.tcp.receive import deliver, finish, reset
 from cython.cimports.netapp.tcp.segment_arrives import learn_syn, segment_arrives
 from cython.cimports.netapp.tcp.send import output, refuse, send_syn
-from cython.cimports.netapp.tcp.sequence import seq_lt
+from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt
 from cython.cimports.netapp.tcp.table import ConnectionTable
 from cython.cimports.netapp.tcp.timers import prepare_timers
 from cython.cimports.netapp.wire.bytes import load16, load32
@@ -106,6 +106,16 @@ _PORTS = cython.declare(uint32_t, 16384)
 _CHALLENGES = cython.declare(uint32_t, 100)
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _start_at(c: Connection, iss: uint32_t) -> cython.void:
+    c.iss = iss
+    c.snd_una = iss
+    c.snd_nxt = iss
+    c.snd_next_cut = iss
+    c.recover = iss
+
+
 class TcpTransport:
     def receive_packet(self, packet, info):
         return tcp().receive_segment(packet, info)
@@ -150,7 +160,7 @@ class TcpManager:
         self.next_port = int.from_bytes(secret[40:42], "little")
         self.listeners = {}
         self.bindings = {}
-        self.starved = []
+        self.starved = {}
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
         self.counter_names = COUNTERS
         self.output_hook = Output()
@@ -162,12 +172,15 @@ class TcpManager:
     def __dealloc__(self):
         i: uint32_t
         for i in range(self.touched_count):
-            Py_DECREF(cython.cast(object, self.touched[i]))
+            if self.touched[i] != cython.NULL:
+                Py_DECREF(cython.cast(object, self.touched[i]))
         free(self.touched)
 
     def destroy(self):
         """Resets every connection; each handler hears of it."""
         c: Connection
+        # What handlers try to open from now on finds no room.
+        self.config.max_connections = 0
         for listener in [one for bound in self.listeners.values() for one in bound]:
             listener.close()
         for c in self.table.all():
@@ -178,6 +191,7 @@ class TcpManager:
         if self.retrying:
             events().stop_polling(self.retry)
         network().register_transport(_PROTOCOL, None)
+        self.segment = None
         self.bindings.clear()
 
     # --- for appliances ------------------------------------------------------------------------------------------
@@ -227,6 +241,8 @@ class TcpManager:
             raise OSError(f"no route to {address}")
         if self.table.count >= self.config.max_connections:
             raise OSError("too many connections")
+        # Before a port is chosen: it may open connections of its own.
+        handler = factory()
         key.remote = remote
         key.local = path.source
         # RFC 6056, 3.3.3: a hash of the connection's other side, and a counter.
@@ -247,7 +263,7 @@ class TcpManager:
         c.path = path
         c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
         c.snd_mss = c.rcv_mss
-        self.attach(c, factory())
+        self.attach(c, handler)
         c.state = SYN_SENT
         self.table.insert(c)
         self.counts.connects += 1
@@ -257,6 +273,10 @@ class TcpManager:
     def connections(self):
         """All connections, those in TIME_WAIT included."""
         return self.table.all()
+
+    def listening(self) -> list:
+        """All listeners."""
+        return [one for bound in self.listeners.values() for one in bound]
 
     # --- for the rest of TCP -------------------------------------------------------------------------------------
 
@@ -284,25 +304,29 @@ class TcpManager:
         i: uint32_t = 0
         full: uint32_t = 0
         blocked: cython.bint
+        if self.starved and self.queued_bytes < self.config.send_limit_total:
+            self.feed_starved()
         if self.touched_count == 0:
             return 0
         now = events().now
-        if self.starved and self.queued_bytes < self.config.send_limit_total:
-            self.feed_starved()
-        # Callbacks may touch more of them.
+        # Callbacks may touch more of them. Each is off the list before: a callback may raise KeyboardInterrupt.
         while i < self.touched_count:
+            if self.touched[i] == cython.NULL:
+                i += 1
+                continue
             c = cython.cast(Connection, self.touched[i])
+            self.touched[i] = cython.NULL
+            Py_DECREF(c)
+            i += 1
             c.flags &= ~TOUCHED
             if c.flags & UP_ANY or c.received is not None:
                 deliver(c)
             blocked = c.state != CLOSED and output(c, now) != 0
             if blocked and not c.flags & TOUCHED:
                 c.flags |= TOUCHED
-                self.touched[full] = self.touched[i]
+                Py_INCREF(c)
+                self.touched[full] = cython.cast(cython.pointer(PyObject), c)
                 full += 1
-            else:
-                Py_DECREF(c)
-            i += 1
         self.touched_count = full
         if full and not self.retrying:
             self.retrying = True
@@ -314,12 +338,11 @@ class TcpManager:
 
     def feed_starved(self):
         c: Connection
-        waiting: list = self.starved
-        self.starved = []
+        waiting: dict = self.starved
+        self.starved = {}
         for c in waiting:
             c.flags &= ~STARVED
-            if c.state != CLOSED:
-                self.touch(c)
+            self.touch(c)
         return 0
 
     def may_challenge(self, now):
@@ -333,6 +356,8 @@ class TcpManager:
     def attach(self, c, handler):
         if not isinstance(handler, TcpHandler):
             raise TypeError(f"the factory returned {type(handler).__name__}, which is no TcpHandler")
+        if cython.cast(TcpHandler, handler).connection is not None:
+            raise ValueError(f"the factory returned a {type(handler).__name__} that has a connection already")
         binding = self.bindings.get(type(handler))
         if binding is None:
             binding = bind_class(type(handler))
@@ -361,11 +386,7 @@ class TcpManager:
         c.hash = hashed
         c.send_queue = Chain.__new__(Chain)
         c.congestion = cython.cast(CongestionControl, representative(CONGESTION_CONTROL_ID))
-        c.iss = initial_sequence(cython.address(self.secret[0]), key, events().now)
-        c.snd_una = c.iss
-        c.snd_nxt = c.iss
-        c.snd_next_cut = c.iss
-        c.recover = c.iss
+        _start_at(c, initial_sequence(cython.address(self.secret[0]), key, events().now))
         prepare_timers(c)
         return c
 
@@ -443,23 +464,23 @@ class TcpManager:
         hashed = self.table.hash_of(cython.address(key))
         found = self.table.find(cython.address(key), hashed)
         now = events().now
-        if found is not None:
-            if (
-                found.state != TIME_WAIT
-                or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
-                or not seq_lt(found.rcv_nxt, segment.seq)
-            ):
-                return segment_arrives(found, cython.address(segment), packet, now)
-            # RFC 9293, 3.6.1 (MAY-2): a new connection whose numbers lie beyond those of the old one.
-            finish(found, None)
+        # RFC 9293, 3.6.1 (MAY-2): out of TIME_WAIT a new connection whose numbers lie beyond those of the old one.
+        if found is not None and (
+            found.state != TIME_WAIT
+            or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
+            or not seq_lt(found.rcv_nxt, segment.seq)
+        ):
+            return segment_arrives(found, cython.address(segment), packet, now)
         if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN and not segment.flags & FLAG_FIN:
             listener = self.listener_of(segment.destination_port, info.destination)
             if listener is not None:
-                return self.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), now)
+                return self.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), found, now)
+        if found is not None:
+            return segment_arrives(found, cython.address(segment), packet, now)
         self.counts.dropped_no_connection += 1
         return refuse(self, cython.address(segment), info)
 
-    def syn_arrives(self, listener, key, hashed, segment, now):
+    def syn_arrives(self, listener, key, hashed, segment, before, now):
         # RFC 9293, 3.10.7.2. Text on the SYN is not acknowledged, so that the peer sends it again.
         c: Connection
         path: Path
@@ -474,6 +495,11 @@ class TcpManager:
             self.counts.dropped_no_connection += 1
             return 0
         c = self.new_connection(key, hashed)
+        if before is not None:
+            # RFC 9293, 3.6.1: our numbers, too, go on beyond the old ones.
+            if seq_lt(c.iss, before.snd_nxt):
+                _start_at(c, seq_add(before.snd_nxt, 1))
+            finish(before, None)
         c.path = path
         c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
         learn_syn(c, segment)

@@ -14,6 +14,7 @@ from cython.cimports.netapp.tcp.connection import (
     ACK_NOW,
     CLOSED,
     ESTABLISHED,
+    FIN_QUEUED,
     IN_CALLBACK,
     IN_RECEIVE,
     PAUSED,
@@ -148,13 +149,17 @@ def _may_feed(c: Connection) -> cython.bint:
     tcp: TcpManager = c.tcp
     if c.flags & PAUSED:
         return False
+    if c.state == CLOSED:
+        return True
     if c.send_queue.length >= tcp.config.send_limit:
         c.flags |= WAS_FULL
+    if c.flags & WAS_FULL:
+        # Until low water.
         return False
     if tcp.queued_bytes >= tcp.config.send_limit_total:
         if not c.flags & STARVED:
             c.flags |= STARVED
-            tcp.starved.append(c)
+            tcp.starved[c] = None
         return False
     return True
 
@@ -194,6 +199,12 @@ def deliver(c):
     while c.handler is not None:
         if c.flags & UP_CONNECTED:
             _call(c, UP_CONNECTED, "connected")
+        elif c.flags & UP_WRITABLE:
+            if c.flags & (WAS_FULL | FIN_QUEUED) or c.state == CLOSED:
+                # It is full again, or takes nothing more.
+                c.flags &= ~UP_WRITABLE
+            else:
+                _call(c, UP_WRITABLE, "writable")
         elif c.received is not None:
             if not _may_feed(c):
                 break
@@ -205,8 +216,6 @@ def deliver(c):
             _receive(c, data)
         elif c.flags & UP_PEER_CLOSED:
             _call(c, UP_PEER_CLOSED, "peer_closed")
-        elif c.flags & UP_WRITABLE and not c.flags & UP_CLOSED:
-            _call(c, UP_WRITABLE, "writable")
         elif c.flags & UP_CLOSED:
             _closed(c)
         else:
@@ -230,6 +239,9 @@ def finish(c, error):
     c.reassembly = None
     c.path = None
     c.factory = None
+    if c.flags & STARVED:
+        c.flags &= ~STARVED
+        del tcp.starved[c]
     tcp.table.remove(c)
     if c.handler is not None and not c.flags & UP_CLOSED:
         if error is not None:
@@ -238,6 +250,7 @@ def finish(c, error):
             c.flags &= ~UP_ANY
         c.error = error
         c.flags |= UP_CLOSED
+    if c.handler is not None:
         tcp.touch(c)
     return 0
 

@@ -4,7 +4,7 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain
 from cython.cimports.netapp.tcp.acknowledgment import acknowledgment_arrives
 from cython.cimports.netapp.tcp.connection import (
@@ -39,7 +39,7 @@ from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.manager import TcpManager, segment_t
 from cython.cimports.netapp.tcp.reassembly import Reassembly
 from cython.cimports.netapp.tcp.receive import deliver, finish, reset, text_arrives
-from cython.cimports.netapp.tcp.send import send_syn
+from cython.cimports.netapp.tcp.send import acknowledge, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer, stop_timers
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN
@@ -57,6 +57,7 @@ def _learn_options(c: Connection, segment: cython.pointer(segment_t)) -> cython.
         # A peer must not have every byte sent in a segment of its own.
         mss = 64
     c.snd_mss = mss if mss < c.rcv_mss else c.rcv_mss
+    c.rcv_largest = 536 if c.rcv_mss > 536 else c.rcv_mss
     if segment.options.has_window_scale:
         c.flags |= WINDOW_SCALING
         c.snd_wnd_shift = segment.options.window_scale
@@ -166,11 +167,10 @@ def _challenge(c: Connection, now: uint64_t) -> cython.int:
 @cython.cfunc
 @cython.exceptval(check=False)
 def _acceptable(c: Connection, seq: uint32_t, length: uint32_t) -> cython.bint:
-    """RFC 9293, 3.4, table 6; with a window of zero, a segment at RCV.NXT, whose text is then cut off."""
+    """RFC 9293, 3.4, table 6. Also what begins at the window's right edge, whose text is then cut off: a peer that used
+    the window up, or met one of zero, acknowledges with that sequence number (3.10.7.4)."""
     window: uint32_t = seq_sub(c.rcv_adv, c.rcv_nxt)
-    if seq == c.rcv_nxt:
-        return True
-    if seq_sub(seq, c.rcv_nxt) < window:
+    if seq_sub(seq, c.rcv_nxt) <= window:
         return True
     return length > 0 and seq_sub(seq_add(seq, length - 1), c.rcv_nxt) < window
 
@@ -211,7 +211,8 @@ def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint
             tcp.counts.dropped_acknowledgment += 1
             tcp.refuse_connection(c, segment)
             return 0
-        c.snd_wnd = cython.cast(uint32_t, segment.window) << c.snd_wnd_shift
+        # RFC 7323, 2.2: the window of a SYN is not scaled.
+        c.snd_wnd = cython.cast(uint32_t, segment.window) << (0 if segment.flags & FLAG_SYN else c.snd_wnd_shift)
         c.max_snd_wnd = c.snd_wnd
         c.snd_wl1 = segment.seq
         c.snd_wl2 = segment.ack
@@ -270,36 +271,39 @@ def _fin_arrives(c: Connection, now: uint64_t) -> cython.int:
 def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: uint64_t) -> cython.int:
     """Seventh and eighth: the segment's text, within the window, and its FIN."""
     tcp: TcpManager = c.tcp
-    more: Chain
     length: uint32_t = cython.cast(uint32_t, payload.length)
     if fin:
         c.flags |= FIN_AHEAD
         c.rcv_fin = seq_add(seq, length)
     if c.state == FIN_WAIT_2:
         set_timer(c, TIMER_LINGER, now + tcp.config.fin_wait_2)
+    if length > c.rcv_largest:
+        c.rcv_largest = cython.cast(uint16_t, length if length < c.rcv_mss else c.rcv_mss)
     if length and seq != c.rcv_nxt:
-        # RFC 5681, 4.2: an out-of-order segment is acknowledged at once.
         tcp.counts.out_of_order += 1
-        _acknowledge_now(c)
         if c.reassembly is None:
             c.reassembly = Reassembly.__new__(Reassembly)
         if not tcp.keep_out_of_order(c, seq, payload):
             tcp.counts.dropped_reassembly += 1
+        # RFC 5681, 4.2: each out-of-order segment is acknowledged at once; the peer counts to three.
+        if acknowledge(c):
+            _acknowledge_now(c)
         return 0
     if length:
-        c.rcv_nxt = seq_add(c.rcv_nxt, length)
-        c.rcv_unacked += length
         if c.reassembly is not None:
-            more = c.reassembly.pop(c.rcv_nxt)
-            if more is not None:
-                c.rcv_nxt = seq_add(c.rcv_nxt, cython.cast(uint32_t, more.length))
-                payload.move_from(more)
+            if c.reassembly.count and seq_le(c.reassembly.ranges[0].start, seq_add(seq, length)):
+                # Through the ranges, so that bytes which came first stay.
+                c.reassembly.insert(seq, payload)
+                payload = c.reassembly.pop(seq)
+                length = cython.cast(uint32_t, payload.length)
             if c.reassembly.count == 0:
                 c.reassembly = None
             # RFC 5681, 4.2: at once, when a gap is filled.
             c.flags |= ACK_NOW
+        c.rcv_nxt = seq_add(c.rcv_nxt, length)
+        c.rcv_unacked += length
         # RFC 5681, 4.2: at least every second full-sized segment; else it waits for data to ride on.
-        c.flags |= ACK_NOW if c.rcv_unacked >= 2 * cython.cast(uint32_t, c.rcv_mss) else ACK_DELAYED
+        c.flags |= ACK_NOW if c.rcv_unacked >= 2 * cython.cast(uint32_t, c.rcv_largest) else ACK_DELAYED
         tcp.touch(c)
     if c.flags & FIN_AHEAD and c.rcv_fin == c.rcv_nxt:
         _fin_arrives(c, now)
@@ -320,6 +324,14 @@ def segment_arrives(c, segment, payload, now):
     if c.state == SYN_SENT:
         return _in_syn_sent(c, segment, now)
 
+    if c.state == SYN_RECEIVED and flags & (FLAG_SYN | FLAG_RST) == FLAG_SYN and seq == c.irs:
+        if not flags & FLAG_ACK or c.listener is not None:
+            # The peer did not get our SYN and ACK.
+            return send_syn(c, now)
+        # Simultaneous open (RFC 9293, 3.5, figure 7, line 6): its SYN is here already, its acknowledgment is new.
+        flags &= ~FLAG_SYN
+        seq = c.rcv_nxt
+
     # First, check the sequence number (3.10.7.4).
     if seq != c.rcv_nxt and not _acceptable(
         c, seq, length + (1 if flags & FLAG_SYN else 0) + (1 if flags & FLAG_FIN else 0)
@@ -327,9 +339,9 @@ def segment_arrives(c, segment, payload, now):
         tcp.counts.dropped_sequence += 1
         if flags & FLAG_RST:
             return 0
-        if c.state == SYN_RECEIVED and flags & FLAG_SYN and seq == c.irs:
-            # The peer did not get our SYN and ACK.
-            return send_syn(c, now)
+        if length == 0 and not flags & (FLAG_SYN | FLAG_FIN) and seq != seq_sub(c.rcv_nxt, 1):
+            # Bare acknowledgments must not answer each other for ever; keep-alives (RFC 9293, 3.8.4) are apart.
+            return _challenge(c, now)
         if c.state == TIME_WAIT and flags & FLAG_FIN:
             set_timer(c, TIMER_LINGER, now + tcp.config.time_wait)
         return _acknowledge_now(c)

@@ -4,9 +4,11 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
+from cython.cimports.cpython.ref import Py_REFCNT
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memset
 from cython.cimports.netapp.drivers.device import FEATURE_CHECKSUM, FEATURE_TSO4
-from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain
+from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain, offload_t
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t, new_iobuf, release_slot
 from cython.cimports.netapp.net.address import ipv4_of, same
 from cython.cimports.netapp.net.manager import network
@@ -45,6 +47,8 @@ from cython.cimports.netapp.wire.tcp import (
 )
 
 _PROTOCOL = cython.declare(uint8_t, 6)
+# Why a segment was not sent, beside 1: the device's ring is full.
+_NO_SLOTS = cython.declare(cython.int, 2)
 # What a segment that the device cuts may carry: an IP packet has at most 65,535 bytes.
 _MAXIMUM_TEXT = cython.declare(uint32_t, 65535 - 20 - HEADER_BYTES_MIN)
 
@@ -77,7 +81,10 @@ def offered_window(c):
 
 def window_opens(c):
     edge: uint32_t = _space(c)
-    return seq_lt(c.rcv_adv, edge) and seq_sub(edge, c.rcv_adv) >= 2 * _worthwhile(c)
+    step: uint64_t = c.tcp.config.receive_window // 2
+    if step > 2 * cython.cast(uint32_t, c.rcv_mss):
+        step = 2 * cython.cast(uint32_t, c.rcv_mss)
+    return seq_lt(c.rcv_adv, edge) and seq_sub(edge, c.rcv_adv) >= step
 
 
 @cython.cfunc
@@ -109,13 +116,13 @@ def _complete(tcp: TcpManager, path: Path, segment: Chain, header: cython.pointe
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> cython.int:
-    """Sends `segment`, its text so far, with an acknowledgment; empties it. 0: sent, 1: not, for want of room."""
+    """Sends `segment`, its text so far, with an acknowledgment; empties it. 0: sent; else not, as output() says."""
     window: uint32_t = offered_window(c) >> c.rcv_wnd_shift
     header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN, PLACE_TCP)
     full: cython.int
     if header == cython.NULL:
         c.tcp.counts.exhausted += 1
-        return 1
+        return _NO_SLOTS
     write(
         header,
         cython.cast(uint16_t, c.key.ports & 0xFFFF),
@@ -135,6 +142,18 @@ def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> 
         stop_timer(c, TIMER_DELAYED_ACK)
     c.rcv_unacked = 0
     return 0
+
+
+@cython.cfunc
+def _fresh(tcp: TcpManager) -> Chain:
+    """An empty chain: the last segment's, unless it waits somewhere, for an address say."""
+    segment: Chain = tcp.segment
+    if segment is None or Py_REFCNT(segment) != 2 or segment.head != cython.NULL:
+        segment = Chain.__new__(Chain)
+        tcp.segment = segment
+    else:
+        memset(cython.address(segment.offload), 0, cython.sizeof(offload_t))
+    return segment
 
 
 @cython.cfunc
@@ -172,8 +191,8 @@ def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
-    """One segment of `length` bytes from the cut on, with FIN behind it. 1: it could not be sent; nothing changed."""
-    segment: Chain = Chain.__new__(Chain)
+    """One segment of `length` bytes from the cut on, with FIN behind it. Not 0: it was not sent, nothing changed."""
+    segment: Chain = _fresh(c.tcp)
     view: cython.pointer(iobuf_t) = c.cut_view
     at: cython.pointer(uint8_t) = c.cut_at
     sequence: uint32_t = c.snd_next_cut
@@ -183,14 +202,15 @@ def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t)
     if length:
         if not _cut(c, segment, length):
             tcp.counts.exhausted += 1
-            return 1
+            return _NO_SLOTS
         if seq_sub(end, c.snd_una) >= c.send_queue.length:
             # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
             flags |= FLAG_PSH
-    if _emit(c, segment, sequence, flags):
+    failed: cython.int = _emit(c, segment, sequence, flags)
+    if failed:
         c.cut_view = view
         c.cut_at = at
-        return 1
+        return failed
     c.snd_next_cut = end
     if fin:
         c.flags |= FIN_SENT
@@ -198,6 +218,7 @@ def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t)
     if seq_lt(c.snd_nxt, end):
         if sequence != c.snd_nxt:
             tcp.counts.retransmitted += 1
+            c.flags &= ~TIMING
         elif not c.flags & TIMING:
             c.flags |= TIMING
             c.timed_at = now
@@ -221,6 +242,7 @@ def output(c, now):
     usable: int64_t
     length: uint32_t
     fin: cython.bint
+    failed: cython.int
     if c.state < ESTABLISHED:
         return 0
     if c.path.features & FEATURE_TSO4:
@@ -250,29 +272,45 @@ def output(c, now):
             if length >= mss:
                 length -= length % mss
             elif length < c.max_snd_wnd // 2 or length == 0:
-                if c.snd_nxt == c.snd_una and c.deadlines[TIMER_PERSIST] == 0:
-                    # Nothing is on its way whose acknowledgment would open the window.
+                if c.deadlines[TIMER_RETRANSMIT] == 0 and c.deadlines[TIMER_PERSIST] == 0:
+                    # Nothing is on its way whose acknowledgment would open the window (RFC 9293, 3.8.6.1), or make a
+                    # small one worth its while (3.8.6.2.1: the override time-out).
                     set_timer(c, TIMER_PERSIST, now + c.rto)
                 break
         elif length == 0 and not fin:
             break
-        if _send_text(c, length, fin, now):
-            return _blocked(c, now)
+        failed = _send_text(c, length, fin, now)
+        if failed:
+            return _blocked(c, failed, now)
     if c.flags & ACK_NOW:
-        if _emit(c, Chain.__new__(Chain), c.snd_nxt, 0):
-            return 1
+        failed = acknowledge(c)
+        if failed:
+            return _blocked(c, failed, now)
     elif c.flags & ACK_DELAYED and c.deadlines[TIMER_DELAYED_ACK] == 0:
         set_timer(c, TIMER_DELAYED_ACK, now + c.tcp.config.delayed_ack)
     return 0
 
 
+def acknowledge(c):
+    sequence: uint32_t = c.snd_nxt
+    # Within the peer's window, else it drops the acknowledgment (RFC 9293, 3.10.7.4): a probe, or a window that
+    # shrank, put SND.NXT beyond.
+    if seq_lt(seq_add(c.snd_una, c.snd_wnd), sequence):
+        sequence = seq_add(c.snd_una, c.snd_wnd)
+    return _emit(c, _fresh(c.tcp), sequence, 0)
+
+
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def _blocked(c: Connection, now: uint64_t) -> cython.int:
+def _blocked(c: Connection, failed: cython.int, now: uint64_t) -> cython.int:
+    if failed != _NO_SLOTS:
+        return 1
     # A want of slots has no event that ends it: a timer tries again.
     if c.deadlines[TIMER_RETRANSMIT] == 0:
         set_timer(c, TIMER_RETRANSMIT, now + c.rto)
-    return 1
+    if c.flags & (ACK_NOW | ACK_DELAYED) and c.deadlines[TIMER_DELAYED_ACK] == 0:
+        set_timer(c, TIMER_DELAYED_ACK, now + c.tcp.config.delayed_ack)
+    return 0
 
 
 def retransmit(c, now):
@@ -292,17 +330,23 @@ def retransmit(c, now):
         c.cut_view = view
         c.cut_at = at
     if failed:
-        return _blocked(c, now)
-    return 0
+        set_timer(c, TIMER_RETRANSMIT, now + c.rto)
+    return failed
 
 
 def probe_window(c, now):
+    length: uint32_t = 1
     if c.send_queue.length == 0 and not c.flags & FIN_QUEUED:
         return 0
     c.tcp.counts.window_probes += 1
     c.snd_next_cut = c.snd_una
     c.cut_view = cython.NULL
-    _send_text(c, 1 if c.send_queue.length else 0, c.send_queue.length == 0, now)
+    # A window that is open, but was too small for output(), is used.
+    if c.snd_wnd > 1:
+        length = c.snd_wnd if c.snd_wnd < c.snd_mss else c.snd_mss
+    if length > c.send_queue.length:
+        length = cython.cast(uint32_t, c.send_queue.length)
+    _send_text(c, length, length == 0, now)
     # RFC 9293, 3.8.6.1: probing goes on, with back-off, for as long as the peer answers.
     stop_timer(c, TIMER_RETRANSMIT)
     set_timer(c, TIMER_PERSIST, now + c.rto)
@@ -321,10 +365,13 @@ def send_syn(c, now):
     if header == cython.NULL:
         c.tcp.counts.exhausted += 1
         return 1
-    if not c.flags & TIMING and c.snd_nxt == c.iss:
+    if c.snd_nxt == c.iss:
         c.flags |= TIMING
         c.timed_at = now
         c.timed_seq = seq_add(c.iss, 1)
+    else:
+        # Karn's algorithm (RFC 6298, 3), also when the peer's SYN came again.
+        c.flags &= ~TIMING
     c.snd_nxt = seq_add(c.iss, 1)
     if not active:
         c.rcv_adv = seq_add(c.rcv_nxt, cython.cast(uint32_t, window))

@@ -3,17 +3,6 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from netapp.tcp.connection cimport Connection, key_t
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    /* The product's halves folded: every input bit reaches every output bit. */
-    static inline uint64_t netapp_mix(uint64_t a, uint64_t b) {
-        __uint128_t product = (__uint128_t)a * b;
-        return (uint64_t)product ^ (uint64_t)(product >> 64);
-    }
-    """
-    uint64_t mix "netapp_mix"(uint64_t a, uint64_t b) noexcept nogil
-
 cdef struct entry_t:
     PyObject* connection         # one reference; NULL: free
     uint32_t hash

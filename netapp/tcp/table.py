@@ -7,6 +7,7 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.netapp.iobuf.mix import mix
 from cython.cimports.netapp.net.address import same
 from cython.cimports.netapp.tcp.connection import Connection, key_t
 

@@ -15,3 +15,4 @@ cdef inline void stop_timer(Connection c, int which) noexcept:
 cdef void prepare_timers(Connection c) noexcept
 cdef void stop_timers(Connection c) noexcept
 cdef void measured(Connection c, uint64_t rtt) noexcept      # ns
+cdef void forget_backoff(Connection c) noexcept              # the time-out is again what was measured

@@ -9,6 +9,7 @@ from cython.cimports.netapp.event.timer import timers
 from cython.cimports.netapp.tcp.connection import (
     ACK_NOW,
     CLOSED,
+    ESTABLISHED,
     FIN_WAIT_2,
     IN_RECOVERY,
     SYN_RECEIVED,
@@ -59,6 +60,9 @@ def _back_off(c: Connection) -> cython.void:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
+    if c.snd_una == c.snd_nxt and c.state >= ESTABLISHED:
+        # Nothing is lost: output waited for slots.
+        return c.tcp.touch(c)
     if _gives_up(c, now):
         return 0
     c.tcp.counts.timeouts += 1
@@ -129,7 +133,6 @@ def stop_timers(c):
 
 def measured(c, rtt):
     difference: uint64_t
-    rto: uint64_t
     if c.srtt == 0:
         # RFC 6298 (2.2)
         c.srtt = rtt if rtt else 1
@@ -139,10 +142,18 @@ def measured(c, rtt):
         difference = c.srtt - rtt if c.srtt > rtt else rtt - c.srtt
         c.rttvar = c.rttvar - c.rttvar // 4 + difference // 4
         c.srtt = c.srtt - c.srtt // 8 + rtt // 8
-    rto = c.srtt + (4 * c.rttvar if 4 * c.rttvar > _GRANULARITY else _GRANULARITY)
+    forget_backoff(c)
+
+
+def forget_backoff(c):
+    rto: uint64_t = c.tcp.config.initial_rto
+    c.backoff = 0
+    if c.srtt:
+        # RFC 6298 (2.2), (2.3)
+        rto = c.srtt + (4 * c.rttvar if 4 * c.rttvar > _GRANULARITY else _GRANULARITY)
+    # (2.4), (2.5)
     if rto < c.tcp.config.minimum_rto:
         rto = c.tcp.config.minimum_rto
     elif rto > c.tcp.config.maximum_rto:
         rto = c.tcp.config.maximum_rto
     c.rto = rto
-    c.backoff = 0

@@ -10,7 +10,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from netapp.drivers.memory import MemoryWire
-from netapp.ebb.core import CONGESTION_CONTROL, NETWORK_MANAGER, EbbRef
+from netapp.ebb.core import CONGESTION_CONTROL, NETWORK_MANAGER, TIMER, EbbRef
 from netapp.ebb.core import TCP as TCP_ID
 from netapp.event.virtual import VirtualEntropy
 from netapp.iobuf.chain import Chain
@@ -63,9 +63,10 @@ class Recorder(TcpHandler):
 class Stack:
     """Ours is one end of a memory wire, the test the other."""
 
-    def __init__(self, core: PoolCore, config: TcpConfig, features: int, mtu: int) -> None:
+    def __init__(self, core: PoolCore, config: TcpConfig, features: int, mtu: int, capacity: int) -> None:
         self.core = core
-        self.wire = MemoryWire(mtu=mtu, features_a=features, features_b=0, capacity=1024)
+        self.config = config
+        self.wire = MemoryWire(mtu=mtu, features_a=features, features_b=0, capacity=capacity)
         self.end = self.wire.b
         names = core.namespace
         names.install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager())
@@ -75,14 +76,15 @@ class Stack:
         self.network.add_interface(self.wire.a.queues[0], InterfaceConfig(f"{OURS}/24"))
         core.attach(self.wire.a)
         self.tcp: TcpManager = EbbRef(TCP_ID)()
-        self.captured: list[bytes] = []
 
     @property
     def now(self) -> int:
         return self.core.clock.time
 
-    def send_frame(self, frame: bytes) -> None:
-        assert self.end.send(frame)
+    def send_frame(self, *frames: bytes) -> None:
+        """They arrive in one turn."""
+        for frame in frames:
+            assert self.end.send(frame)
         self.core.settle()
 
     def frames(self) -> list[bytes]:
@@ -124,6 +126,17 @@ class Stack:
     def advance(self, nanoseconds: int) -> None:
         self.core.advance(nanoseconds)
 
+    def until_sent(self, limit: int = 600 * SECOND) -> tuple[int, list[dpkt.tcp.TCP]]:
+        """Lets time pass until ours sends something: how long it took, ns, and the segments; none by the limit: []."""
+        begun = self.now
+        while True:
+            found = self.segments()
+            if found or self.now - begun >= limit:
+                return self.now - begun, found
+            idle = self.core.events.idle_time()
+            left = begun + limit - self.now
+            self.core.clock.advance(left if idle < 0 else min(max(idle, 1), left))
+
     def listen(self, port: int = 7, factory: Any = None, **options: Any) -> list[Recorder]:
         """Listens; the handlers that are made appear in the list."""
         made: list[Recorder] = []
@@ -139,9 +152,27 @@ class Stack:
     def peer(self, **options: Any) -> "Peer":
         return Peer(self, **options)
 
+    def echo(self, port: int = 7) -> list[Recorder]:
+        return self.listen(port, lambda: Recorder(receive=lambda self, data: self.send(data)))
+
+    def connect(self, handler: TcpHandler | None = None, port: int = 80, **options: Any) -> tuple[Any, "Peer"]:
+        """Ours begins to connect; the peer has our SYN, as `peer.syn`."""
+        handler = handler or Recorder()
+        connection = self.tcp.connect(THEIRS, port, lambda: handler, **options)
+        peer = Peer(self, port=port, to=connection.local[1])
+        peer.syn = peer.one()
+        assert flags_of(peer.syn) == "S"
+        return handler, peer
+
     @property
     def counters(self) -> dict[str, int]:
         return self.tcp.counters()
+
+    def state(self) -> str:
+        """Of the only connection; CLOSED when there is none."""
+        states = [connection.state_name for connection in self.tcp.connections()]
+        assert len(states) < 2, states
+        return states[0] if states else "CLOSED"
 
 
 class Peer:
@@ -154,6 +185,7 @@ class Peer:
         self.window = window
         self.received = b""
         self.ours = stack.wire.a.mac
+        self.syn: Any = None
 
     def frame(self, flags: str, payload: bytes = b"", **fields: Any) -> bytes:
         segment = TCP(
@@ -201,14 +233,23 @@ class Peer:
         found = self.get()
         assert not found, found
 
-    def open(self, **fields: Any) -> "Peer":
-        """The handshake of a connection that this peer opens."""
-        fields.setdefault("options", [("MSS", 1460)])
+    def open(self, mss: int = 1460, scale: int | None = None, **fields: Any) -> "Peer":
+        """The handshake of a connection that this peer opens; `scale`: it offers window scaling."""
+        options: list[Any] = [("MSS", mss)]
+        if scale is not None:
+            options += [("NOP", None), ("WScale", scale)]
+        fields.setdefault("options", options)
         self.send("S", **fields)
-        answer = self.one()
-        assert flags_of(answer) == "SA" and answer.ack == self.seq
+        self.syn = self.one()
+        assert flags_of(self.syn) == "SA" and self.syn.ack == self.seq
         self.send("A")
-        self.nothing()
+        return self
+
+    def accept(self, mss: int = 1460, **fields: Any) -> "Peer":
+        """Answers the SYN of a connection that ours opens."""
+        fields.setdefault("options", [("MSS", mss)])
+        self.send("SA", **fields)
+        assert flags_of(self.one()) == "A"
         return self
 
     def acknowledge(self, **fields: Any) -> None:
@@ -221,14 +262,22 @@ def flags_of(segment: dpkt.tcp.TCP) -> str:
 
 @contextmanager
 def stack(
-    config: TcpConfig | None = None, features: int = 0, mtu: int = 1500, pool: int = 64 << 20, reserve: int = 1 << 20
+    config: TcpConfig | None = None,
+    features: int = 0,
+    mtu: int = 1500,
+    pool: int = 64 << 20,
+    reserve: int = 1 << 20,
+    capacity: int = 1024,
 ) -> Iterator[Stack]:
-    """On the way out connections are reset, and nothing may be left: no slot, no connection object."""
+    """On the way out connections are reset, and nothing may be left: no slot, no connection object; and no exception
+    may have come out of the stack."""
     live = live_connections()
     with core_with_pool(pool, reserve) as core:
-        made = Stack(core, config or TcpConfig(), features, mtu)
+        made = Stack(core, config or TcpConfig(), features, mtu, capacity)
         try:
             yield made
+            raised = core.events.counters()["exceptions"] + EbbRef(TIMER)().counters()["exceptions"]
+            assert not raised, f"{raised} exceptions came out of the stack"
         finally:
             for ebb_id in (TCP_ID, CONGESTION_CONTROL):
                 core.namespace.destroy(ebb_id)
@@ -243,3 +292,13 @@ def stack(
 def connection_of(handler: TcpHandler) -> Connection:
     assert handler.connection is not None
     return handler.connection
+
+
+def parse(frame: bytes) -> dpkt.tcp.TCP:
+    """The TCP segment of a frame."""
+    return dpkt.ethernet.Ethernet(frame).data.data
+
+
+def tcp_options(segment: dpkt.tcp.TCP) -> dict[int, bytes]:
+    """By kind, those with a value."""
+    return {kind: value for kind, value in dpkt.tcp.parse_opts(segment.opts) if kind > 1}
