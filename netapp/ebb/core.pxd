@@ -63,5 +63,6 @@ cdef class EbbNamespace:
 
 
 cdef class EbbRef:
-    """A reference to an Ebb: `ref()` is the running core's representative."""
+    """A reference to an Ebb: `ref()`, or `ref.get()` where calls are compiled, is the running core's representative."""
     cdef readonly uint32_t ebb_id
+    cpdef object get(self)

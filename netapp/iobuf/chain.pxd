@@ -54,6 +54,7 @@ cdef class Chain:
 
     # For everyone. Raises ValueError for a length beyond the chain, MemoryError when the pool is exhausted.
     cpdef object append(self, object data)           # a Chain is emptied into this one; bytes are wrapped and held
+    cpdef object append_clone(self, Chain other)     # new views of other's bytes; other stays as it is
     cpdef object write(self, bytes data)             # copies into pool memory
     cpdef Chain split(self, uint64_t length)         # the first bytes, as a chain of their own
     cpdef Chain clone(self)

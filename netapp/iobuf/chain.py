@@ -317,6 +317,12 @@ class Chain:
         else:
             self.move_from(wrap(data))
 
+    def append_clone(self, other):
+        if other is None or other is self:
+            raise TypeError("append_clone() takes another chain")
+        if other.head != cython.NULL and not self.append_range(other.head, 0, other.length):
+            raise MemoryError("no memory for another view")
+
     def write(self, data):
         if data is None:
             raise TypeError("write() takes bytes")
