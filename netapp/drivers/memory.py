@@ -66,6 +66,7 @@ COUNTERS = (
     "interrupts",
 )
 
+_FIRST_BYTES = cython.declare(uint32_t, FRAME_BYTES - HEADROOM)  # of a frame, in its first view
 _ETHERNET = cython.declare(uint32_t, 14)
 _LONGEST_IP = cython.declare(uint32_t, 65535)
 _LONGEST_HEADERS = cython.declare(uint32_t, 142)  # Ethernet with two VLAN tags, IPv4, TCP, both with all options
@@ -196,7 +197,7 @@ class MemoryQueue:
         field: uint32_t = cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2
         if frame.length == 0 or frame.length > self.device.mtu + _ETHERNET or offload.gso_type != GSO_NONE:
             return False
-        return not offload.flags & CHECKSUM_PARTIAL or (field <= frame.length and field <= FRAME_BYTES - HEADROOM)
+        return not offload.flags & CHECKSUM_PARTIAL or (field <= frame.length and field <= _FIRST_BYTES)
 
     def _well_formed(self, frame):
         """Whether a device would send this; counts what it would not."""
@@ -218,7 +219,7 @@ class MemoryQueue:
                 return True
             if cython.cast(uint64_t, offload.csum_start) + offload.csum_offset + 2 <= frame.length:
                 # The field lies in the receiver's first view.
-                if cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2 <= FRAME_BYTES - HEADROOM:
+                if cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2 <= _FIRST_BYTES:
                     return True
         elif offload.gso_type == GSO_TCPV4 and offload.flags & CHECKSUM_PARTIAL and offload.gso_size:
             transport = link + (header[link] & 15) * 4
@@ -285,7 +286,7 @@ class MemoryQueue:
         offload: cython.pointer(offload_t)
         slot: cython.pointer(slot_t)
         view: cython.pointer(iobuf_t)
-        if source.length <= FRAME_BYTES - HEADROOM:
+        if source.length <= _FIRST_BYTES:
             frame = self._fresh()
             slot = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
             if slot == cython.NULL:
