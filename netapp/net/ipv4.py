@@ -165,7 +165,7 @@ class IPv4Path:
             + swap16(protocol)
         )
         memcpy(at + ipv4.OFFSET_CHECKSUM, cython.address(stored), 2)
-        # A device that cuts the packet counts the identification up (RFC 791; VIRTIO 1.2 leaves it to the device).
+        # A device that cuts the packet counts the identification up: by no more than this.
         if packet.offload.gso_type:
             self.identification += cython.cast(uint16_t, length // packet.offload.gso_size + 1)
         else:

@@ -27,6 +27,7 @@ cdef class Path:
     cdef address_t source
     cdef address_t destination
     # Prepends the lower headers and hands the packet to the device, or to the neighbour's queue while its address is
-    # being resolved. Empties or frees `packet`. False: the device's ring is full, the packet was not sent.
+    # being resolved. Empties `packet` in every case. False: the device's ring is full, the packet was not sent; True
+    # also where it was dropped for another reason, which is counted.
     # Adds its headers' length to offload.csum_start and header_length, which count from the transport's header.
     cdef bint send(self, Chain packet, uint8_t protocol) except -1

@@ -1,9 +1,12 @@
 """Configuration and routes."""
 
 import ipaddress
+import re
+from pathlib import Path
 
 import pytest
 
+import netapp.net
 from netapp.ebb.core import NETWORK_MANAGER
 from netapp.net.config import InterfaceConfig
 from netapp.net.manager import COUNTERS
@@ -69,6 +72,11 @@ def test_counters_are_gathered_with_those_of_other_ebbs() -> None:
         gathered = node.core.namespace.counters()["NetworkManager"]
         assert tuple(gathered) == COUNTERS
         assert gathered["frames_truncated"] == 1
+
+
+def test_counters_have_the_names_of_their_fields() -> None:
+    declared = Path(netapp.net.__file__).with_name("counters.pxd").read_text()
+    assert tuple(re.findall(r"^    uint64_t (\w+)", declared, re.MULTILINE)) == COUNTERS
 
 
 def test_nothing_arrives_after_the_end() -> None:
