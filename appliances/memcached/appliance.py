@@ -70,7 +70,8 @@ class Memcached(Appliance):
     def start(self) -> None:
         options = self.options
         limit = options.memory_limit * MIB
-        store = self.node.create_ebb(lambda core, ebb_id: Store(limit))
+        entropy = self.node.platform.entropy
+        store = self.node.create_ebb(lambda core, ebb_id: Store(limit, entropy.random_bytes(16)))
         worker = Worker(
             EbbRef(store),
             self.events,

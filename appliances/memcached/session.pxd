@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from appliances.memcached.store cimport Item, Store
+from netapp.ebb.core cimport EbbRef
 from netapp.event.manager cimport EventManager
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
@@ -12,12 +13,12 @@ cdef uint64_t GET, GETS, SET, ADD, REPLACE, CAS, NOREPLY, SWALLOW
 cdef bytes END, STORED, NOT_STORED, NOT_FOUND, EXISTS, ERROR, BAD_FORMAT, BAD_CHUNK, TOO_LARGE, NO_MEMORY
 cdef int64_t LONGEST_RELATIVE
 cdef uint64_t LONGEST_LINE, LONGEST_GET, SMALL_PIECE
-cdef Py_ssize_t KEY_MAX
+cdef uint64_t KEY_MAX
 
 
 cdef class Worker:
     """What sessions share: the store, the reply under way (empty between events), counters."""
-    cdef readonly object store               # () -> the core's Store; asked once an event
+    cdef readonly EbbRef store               # asked once an event
     cdef readonly EventManager events
     cdef readonly Chain reply
     cdef readonly Cursor cursor
@@ -74,8 +75,12 @@ cdef class Session(TcpHandler):
     cpdef Chain gather(self, Chain data)
     @cython.locals(worker=Worker, store=Store, cursor=Cursor, reply=Chain, left=int, verb=uint64_t, start=uint64_t)
     cpdef object work(self, Chain data)
-    @cython.locals(worker=Worker, item=Item, cursor=Cursor, reply=Chain, key=bytes, before=uint64_t)
+    @cython.locals(
+        worker=Worker, item=Item, following=Item, cursor=Cursor, reply=Chain, before=uint64_t, length=uint64_t
+    )
     cpdef object get(self, Store store, bint unique)
+    @cython.locals(data=Chain)
+    cpdef object without_end(self, Item item)
     @cython.locals(reply=Chain, data=Chain)
     cpdef object with_unique(self, Item item)
     @cython.locals(

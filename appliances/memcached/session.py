@@ -15,6 +15,7 @@ from appliances.memcached.words import (
     unsigned_number,
     word,
 )
+from netapp.ebb.core import EbbRef
 from netapp.event.manager import EventManager
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.cursor import Cursor
@@ -41,7 +42,7 @@ Command = Callable[["Session", Store, list[bytes]], bytes | None]
 class Worker:
     def __init__(
         self,
-        store: Callable[[], Store],
+        store: EbbRef,
         events: EventManager,
         commands: Mapping[bytes, Command],
         began: int,
@@ -124,7 +125,7 @@ class Session(TcpHandler):
         self.leaving = True
         self.waiting = None
         if self.reserved:
-            self.worker.store().release(self.reserved)
+            self.worker.store.get().release(self.reserved)
             self.reserved = 0
 
     def leave(self) -> None:
@@ -183,7 +184,7 @@ class Session(TcpHandler):
 
     def work(self, data: Chain) -> None:
         worker = self.worker
-        store = worker.store()
+        store = worker.store.get()
         store.now = (worker.events.now - worker.began_ns) // 1_000_000_000
         reply = worker.reply
         if reply.length != 0:  # of an event that an exception ended
@@ -243,35 +244,52 @@ class Session(TcpHandler):
         cursor = worker.cursor
         reply = worker.reply
         before = reply.length
-        key = cursor.token()
-        if key is None:
+        item = store.look_up(cursor)
+        length = cursor.token_length
+        if length == 0:
             reply.write(ERROR)
             return
-        while key is not None:
-            if len(key) > KEY_MAX:
+        while length != 0:
+            if length > KEY_MAX:
                 reply.drop_tail(reply.length - before)
                 reply.write(BAD_FORMAT)
                 return
             worker.cmd_get += 1
-            item = store.find(key)
+            following = store.look_up(cursor)
+            length = cursor.token_length
             if item is not None:
                 worker.get_hits += 1
                 if unique:
                     self.with_unique(item)
+                elif length != 0:
+                    self.without_end(item)
                 elif item.small is not None:
                     reply.write(item.small)
+                    return
                 else:
-                    reply.append(item.views.clone())
-            key = cursor.token()
+                    reply.append_clone(item.views)
+                    return
+            item = following
         reply.write(END)
 
+    def without_end(self, item: Item) -> None:
+        """The item's part of a reply with more to come."""
+        if item.small is not None:
+            self.worker.reply.write(item.small[:-5])
+            return
+        data = item.views.clone()
+        data.drop_tail(5)
+        self.worker.reply.append(data)
+
     def with_unique(self, item: Item) -> None:
+        """The same, as gets has it."""
         reply = self.worker.reply
         unique = b" %d\r\n" % item.unique
         if item.small is not None:
-            reply.write(item.small[: item.header - 2] + unique + item.small[item.header :])
+            reply.write(item.small[: item.header - 2] + unique + item.small[item.header : -5])
             return
         data = item.views.clone()
+        data.drop_tail(5)
         reply.append(data.split(item.header - 2))
         reply.write(unique)
         data.discard(2)

@@ -3,13 +3,19 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from netapp.ebb.core cimport Representative
 from netapp.iobuf.chain cimport Chain
+from netapp.iobuf.cursor cimport Cursor
+from netapp.iobuf.keys cimport KeyTable
+
+cdef uint64_t ITEM_BYTES, SMALL_BYTES, CHAIN_BYTES, VIEW_BYTES, SMALL, JOINED
+cdef int EVICT_AT_ONCE
+cdef bytes VALUE, END
 
 
 cdef class Item:
     """A key with its value; never changed once it is in the store, but for its place in the order of use.
 
-    The reply to `get`, `VALUE key flags length\\r\\n` and the data with its `\\r\\n`, lies ready: small ones as bytes,
-    which are cheaper to copy into a reply than to refer to; large ones as views, which are sent by reference.
+    The reply to a `get` of it alone lies ready, from VALUE to END: small ones as bytes, which are cheaper to copy into a
+    reply than to refer to; large ones as views, which are sent by reference.
     """
     cdef readonly bytes key
     cdef readonly bytes small                # None where `views` is used
@@ -31,7 +37,9 @@ cdef class Store(Representative):
     cdef readonly uint64_t limit             # of `used` and `reserved` together, bytes
     cdef readonly uint64_t used              # by items
     cdef readonly uint64_t reserved          # for values that are arriving
-    cdef dict items
+    cdef KeyTable items
+    cdef list tails                          # by length, where flags are 0
+    cdef Chain ending                        # END, for the replies that are views
     cdef Item ring                           # its `newer` is the oldest item, its `older` the newest
     cdef uint64_t next_unique
     cdef int64_t flushed_at                  # items stored until then are gone, once it is past; 0: none
@@ -43,9 +51,12 @@ cdef class Store(Representative):
     cdef readonly uint64_t reclaimed
     cdef readonly uint64_t get_expired
     cdef readonly uint64_t get_flushed
-    # The item, not expired; it becomes the one used last. None: there is none.
-    @cython.locals(item=Item, before=Item, after=Item)
+    # The item, which becomes the one used last. None: there is none, or it has expired.
     cpdef Item find(self, bytes key)
+    cpdef Item look_up(self, Cursor cursor)  # of the cursor's next token
+    @cython.locals(before=Item, after=Item, ring=Item)
+    cdef Item _used(self, Item item)
+    cdef bytes _tail(self, uint64_t flags, uint64_t length)
     # Puts an item there, in place of one with its key. `data` is emptied: the value with its \r\n. MemoryError: no room.
     @cython.locals(item=Item, old=Item)
     cpdef Item put(self, bytes key, uint64_t flags, int64_t expires, Chain data)
@@ -55,7 +66,7 @@ cdef class Store(Representative):
     cpdef object flush(self, int64_t when)   # what was stored before is gone from then on
     cpdef object reset_counters(self)
     cpdef object destroy(self)
-    @cython.locals(item=Item, whole=Chain, header=bytes, length=uint64_t)
+    @cython.locals(item=Item, whole=Chain, length=uint64_t)
     cdef Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
     cdef Chain _kept(self, Chain data)
     cdef bint _gone(self, Item item) noexcept

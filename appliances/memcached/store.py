@@ -4,10 +4,12 @@ import cython
 
 from netapp.ebb.core import Representative
 from netapp.iobuf.chain import Chain
+from netapp.iobuf.cursor import Cursor
+from netapp.iobuf.keys import KeyTable
 
-# What -m counts of an item, beside the key and the value: the Item and the heads of its key (33 bytes) and of its
-# entry in the table, which is between a third and two thirds full. Of a small reply the head of the bytes, of a large
-# one the Chain, and the pool's own record of a view and its slot.
+# What -m counts of an item, beside the key and the value: the Item, the head of its key's bytes, and its entry in the
+# table, which is at least a quarter full. Of a small reply the head of the bytes, of a large one the Chain, and the
+# pool's own record of a view and its slot.
 ITEM_BYTES = 256
 SMALL_BYTES = 40
 CHAIN_BYTES = 112
@@ -16,6 +18,8 @@ VIEW_BYTES = 104
 SMALL = 256  # a value up to this is copied into the reply
 JOINED = 1024  # up to this the head of the reply shares a slot with the data
 EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
+
+VALUE, END = b"VALUE ", b"END\r\n"
 
 
 @cython.no_gc
@@ -38,15 +42,19 @@ class Item:
 
     def value(self) -> bytes:
         whole = self.small if self.small is not None else self.views.tobytes()
-        return whole[self.header : -2]
+        return whole[self.header : -7]
 
 
 class Store(Representative):
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, secret: bytes) -> None:
+        """`limit`: bytes; `secret`: 16 random bytes, without which nobody can make the table slow."""
         self.limit = limit
         self.used = self.reserved = 0
-        self.now = 2  # as memcached's clock begins: 0 means never
-        self.items: dict[bytes, Item] = {}
+        self.now = 62  # as memcached's clock begins: 0 means never
+        self.items = KeyTable(secret)
+        self.tails: list[bytes | None] = [None] * (JOINED + 1)
+        self.ending = Chain()
+        self.ending.write(END)
         self.ring = Item()
         self.ring.older = self.ring.newer = self.ring
         self.next_unique = 1
@@ -56,12 +64,18 @@ class Store(Representative):
         self.get_expired = self.get_flushed = 0
 
     def __len__(self) -> int:
-        return len(self.items)
+        return self.items.count
 
     def find(self, key: bytes) -> Item | None:
         item = self.items.get(key)
-        if item is None:
-            return None
+        return None if item is None else self._used(item)
+
+    def look_up(self, cursor: Cursor) -> Item | None:
+        item = cursor.look_up(self.items)
+        return None if item is None else self._used(item)
+
+    def _used(self, item: Item) -> Item | None:
+        """The item, which becomes the one used last; None: it is gone."""
         if (item.expires != 0 or self.flushed_at != 0) and self._gone(item):
             if item.expires != 0 and item.expires <= self.now:
                 self.get_expired += 1
@@ -71,16 +85,17 @@ class Store(Representative):
             self.remove(item)
             return None
         item.fetched = True
-        if item.newer is not self.ring:
+        ring = self.ring
+        if item.newer is not ring:
             before = item.older
             after = item.newer
             before.newer = after
             after.older = before
-            before = self.ring.older
+            before = ring.older
             before.newer = item
             item.older = before
-            item.newer = self.ring
-            self.ring.older = item
+            item.newer = ring
+            ring.older = item
         return item
 
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
@@ -90,11 +105,11 @@ class Store(Representative):
             self._unlink(old)
         if not self._room(item.size):
             if old is not None:
-                del self.items[key]
+                self.items.pop(key)
             raise MemoryError("-m is smaller than this item")
         item.unique = self.next_unique
         self.next_unique += 1
-        self.items[key] = item
+        self.items.put(key, item)
         self.used += item.size
         self.total_items += 1
         old = self.ring.older
@@ -105,32 +120,43 @@ class Store(Representative):
         return item
 
     def _made(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
-        length = len(data) - 2
-        header = b"VALUE %b %d %d\r\n" % (key, flags, length)
+        length = data.length - 2
+        whole = Chain()
+        whole.write(VALUE)
+        whole.write(key)
+        whole.write(self._tail(flags, length))
         item = Item()
         item.key = key
         item.flags = flags
         item.expires = expires
         item.stored = self.now
-        item.header = len(header)
+        item.header = whole.length
         item.fetched = False
         item.size = ITEM_BYTES + len(key)
         item.small = item.views = item.older = item.newer = None
-        if length <= SMALL:
-            item.small = header + data.tobytes()
-            data.clear()
-            item.size += SMALL_BYTES + len(item.small)
-            return item
-        whole = Chain()
-        whole.write(header)
         if length <= JOINED:
             whole.append(data)
+            whole.write(END)
+            if length <= SMALL:
+                item.small = whole.tobytes()
+                item.size += SMALL_BYTES + whole.length
+                return item
             item.views = self._kept(whole)
         else:
             item.views = self._kept(whole)
             item.views.append(self._kept(data))
+            item.views.append_clone(self.ending)
         item.size += CHAIN_BYTES + item.views.pinned() + VIEW_BYTES * item.views.count
         return item
+
+    def _tail(self, flags: int, length: int) -> bytes:
+        """The end of the reply's first line."""
+        if flags != 0 or length > JOINED:
+            return b" %d %d\r\n" % (flags, length)
+        tail = self.tails[length]
+        if tail is None:
+            tail = self.tails[length] = b" 0 %d\r\n" % length
+        return tail
 
     def _kept(self, data: Chain) -> Chain:
         while True:
@@ -144,7 +170,7 @@ class Store(Representative):
 
     def remove(self, item: Item) -> None:
         self._unlink(item)
-        del self.items[item.key]
+        self.items.pop(item.key)
 
     def _unlink(self, item: Item) -> None:
         """Out of the order of use; the references that it holds into it go, for the collector is off."""
@@ -208,3 +234,4 @@ class Store(Representative):
         while self.ring.newer is not self.ring:
             self.remove(self.ring.newer)
         self.ring.older = self.ring.newer = None
+        self.ending.clear()

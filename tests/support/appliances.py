@@ -1,0 +1,122 @@
+"""An appliance on a node under the virtual clock, and clients of it on another node."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from netapp.cli.find import find_appliance
+from netapp.iobuf.chain import live_chains
+from netapp.node.appliance import Appliance
+from netapp.node.config import NodeConfig
+from netapp.node.node import Node
+from netapp.node.simulation import SECOND, Simulation
+from netapp.tcp.handler import TcpHandler
+
+SERVER, CLIENT = "10.99.0.2", "10.99.0.1"
+BUILDS = ("compiled", "uncompiled")
+
+
+@cache
+def appliance(name: str, build: str) -> type[Appliance]:
+    return find_appliance(name, uncompiled=build == "uncompiled")
+
+
+class Client(TcpHandler):
+    """Collects what comes; does not close when the server does, unless told."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.is_connected = self.server_closed = self.ended = False
+        self.error: OSError | None = None
+
+    def connected(self) -> None:
+        self.is_connected = True
+
+    def receive(self, data: Any) -> None:
+        self.received += bytes(data)
+
+    def peer_closed(self) -> None:
+        self.server_closed = True
+        self.close()
+
+    def closed(self, error: OSError | None) -> None:
+        self.ended = True
+        self.error = error
+
+
+class Served:
+    def __init__(self, simulation: Simulation, node: Node, client: Node, port: int) -> None:
+        self.simulation = simulation
+        self.node = node
+        self.client = client
+        self.port = port
+
+    def connect(self) -> Client:
+        made = Client()
+        with self.client.core:
+            self.client.tcp.connect(SERVER, self.port, lambda: made)
+        self.simulation.run_until(lambda: made.is_connected or made.ended, within=10 * SECOND)
+        return made
+
+    def send(self, client: Client, *pieces: bytes) -> None:
+        """Each piece arrives before the next is sent."""
+        for piece in pieces:
+            with self.client.core:
+                client.send(piece)
+            self.simulation.settle()
+
+    def ask(self, *pieces: bytes, client: Client | None = None) -> bytes:
+        """What the server answers at once, over a new connection unless there is one."""
+        asking = client or self.connect()
+        before = len(asking.received)
+        self.send(asking, *pieces)
+        # Delayed acknowledgments and what is sent after them.
+        self.simulation.advance(SECOND // 4)
+        answer = asking.received[before:]
+        if client is None:
+            with self.client.core:
+                asking.close()
+            self.simulation.run_until(lambda: asking.ended, within=10 * SECOND)
+        return answer
+
+    def stop(self) -> None:
+        self.node.stop()
+        self.simulation.run_until(lambda: self.node.stopped, within=10 * SECOND)
+
+
+@contextmanager
+def served(
+    found: type[Appliance],
+    arguments: Sequence[str] = (),
+    port: int = 11211,
+    config: NodeConfig | None = None,
+    **wire: Any,
+) -> Iterator[Served]:
+    """On the way out nothing may be left: no slot and no view in the node's pool, no chain."""
+    from netapp.cli.run import appliance_options
+
+    options = appliance_options(found, arguments)
+    chains = live_chains()
+    with Simulation() as simulation:
+        ends = simulation.wire(**wire)
+        node = simulation.node(ends.a, found(options), f"{SERVER}/24", config)
+        client = simulation.node(ends.b, None, f"{CLIENT}/24")
+        pool = node.pool
+        yield Served(simulation, node, client, port)
+        simulation.settle()
+        node.close()
+        left = {place: size for place, size in pool.pinned().items() if size}
+        assert (pool.live_slots(), pool.live_iobufs()) == (0, 0), left
+    del node, client
+    assert live_chains() <= chains, f"{live_chains() - chains} chains are still alive"
+
+
+def split(data: bytes, at: Callable[[int], bool]) -> list[bytes]:
+    """`data` cut before each position for which `at` says so."""
+    pieces, begin = [], 0
+    for position in range(1, len(data)):
+        if at(position):
+            pieces.append(data[begin:position])
+            begin = position
+    return [*pieces, data[begin:]]
