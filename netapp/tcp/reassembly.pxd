@@ -18,5 +18,6 @@ cdef class Reassembly:
     cdef readonly int count
     cdef readonly uint64_t length            # bytes kept
     cdef bint insert(self, uint32_t start, Chain data)       # takes data over; False: no range is left, data dropped
+    cdef bint extend(self, uint32_t start, Chain data)       # a copy behind the range that ends there; False: not done
     cdef Chain pop(self, uint32_t start)                     # the data at `start`, without what lies before; None
     cdef void _drop(self, int index, int number) noexcept

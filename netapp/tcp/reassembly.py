@@ -5,9 +5,10 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memmove
 from cython.cimports.netapp.iobuf.chain import Chain
+from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
 
 
@@ -96,6 +97,28 @@ class Reassembly:
         self.length = 0
         for i in range(self.count):
             self.length += cython.cast(Chain, self.ranges[i].data).length
+        return True
+
+    def extend(self, start, data):
+        """Small pieces that follow each other share slots."""
+        end: uint32_t = seq_add(start, cython.cast(uint32_t, data.length))
+        i: cython.int = 0
+        view: cython.pointer(iobuf_t) = data.head
+        kept: Chain
+        before: uint64_t
+        while i < self.count and self.ranges[i].end != start:
+            i += 1
+        if i == self.count or (i + 1 < self.count and seq_le(self.ranges[i + 1].start, end)):
+            return False
+        kept = cython.cast(Chain, self.ranges[i].data)
+        before = kept.length
+        while view != cython.NULL:
+            if not kept.append_copy(view.data, view.length, PLACE_TCP):
+                kept.trim(kept.length - before)
+                return False
+            view = view.next
+        self.ranges[i].end = end
+        self.length += data.length
         return True
 
     def pop(self, start):
