@@ -72,7 +72,7 @@ class Memcached(Appliance):
         limit = options.memory_limit * MIB
         entropy = self.node.platform.entropy
         store = self.node.create_ebb(lambda core, ebb_id: Store(limit, entropy.random_bytes(16)))
-        worker = Worker(
+        self.worker = Worker(
             EbbRef(store),
             self.events,
             COMMANDS,
@@ -81,7 +81,11 @@ class Memcached(Appliance):
             max_connections=options.conn_limit,
             max_item=options.max_item_size,
         )
-        self.tcp.listen(options.port, partial(Session, worker))
+        self.tcp.listen(options.port, partial(Session, self.worker))
+
+    def stop(self) -> None:
+        self.worker.draining = True
+        self.worker.reply.clear()
 
     def hint(self, address: str) -> str:
         script = r"set k 0 0 5\r\nhello\r\nget k\r\nquit\r\n"

@@ -29,6 +29,7 @@ cdef class Worker:
     cdef readonly int requests_per_event     # -R
     cdef readonly int max_connections        # -c
     cdef readonly uint64_t max_item          # -I
+    cdef public bint draining                # this side has closed all connections: what comes is dropped
     cdef public int connections
     cdef public uint64_t total_connections
     cdef public uint64_t rejected_connections
@@ -66,6 +67,7 @@ cdef class Session(TcpHandler):
     cdef bytes answer                        # after a value that is dropped
 
     cpdef object connected(self)
+    @cython.locals(worker=Worker)
     cpdef object receive(self, Chain data)
     cpdef object peer_closed(self)
     cpdef object writable(self)
@@ -73,10 +75,19 @@ cdef class Session(TcpHandler):
     cpdef object leave(self)
     @cython.locals(cursor=Cursor)
     cpdef Chain gather(self, Chain data)
-    @cython.locals(worker=Worker, store=Store, cursor=Cursor, reply=Chain, left=int, verb=uint64_t, start=uint64_t)
+    @cython.locals(
+        worker=Worker,
+        store=Store,
+        cursor=Cursor,
+        reply=Chain,
+        length=uint64_t,
+        left=int,
+        verb=uint64_t,
+        start=uint64_t,
+    )
     cpdef object work(self, Chain data)
     @cython.locals(
-        worker=Worker, item=Item, following=Item, cursor=Cursor, reply=Chain, before=uint64_t, length=uint64_t
+        worker=Worker, item=Item, more=bint, cursor=Cursor, reply=Chain, before=uint64_t, length=uint64_t
     )
     cpdef object get(self, Store store, bint unique)
     @cython.locals(data=Chain)

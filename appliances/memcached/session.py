@@ -63,6 +63,7 @@ class Worker:
         self.cursor = Cursor()
         self.ending = Cursor()
         self.connections = 0
+        self.draining = False
         self.reset_counters()
 
     def reset_counters(self) -> None:
@@ -102,8 +103,9 @@ class Session(TcpHandler):
             self.leave()
 
     def receive(self, data: Chain) -> None:
-        self.worker.bytes_read += data.length
-        if self.leaving:
+        worker = self.worker
+        worker.bytes_read += data.length
+        if self.leaving or worker.draining:
             return
         if self.waiting is not None:
             data = self.gather(data)
@@ -136,7 +138,7 @@ class Session(TcpHandler):
     def go_on(self) -> None:
         """After having yielded: the rest of what was received."""
         self.blocked = False
-        if self.leaving:
+        if self.leaving or self.worker.draining:
             return
         try:
             try:
@@ -185,6 +187,7 @@ class Session(TcpHandler):
     def work(self, data: Chain) -> None:
         worker = self.worker
         store = worker.store.get()
+        length = data.length
         store.now = (worker.events.now - worker.began_ns) // 1_000_000_000
         reply = worker.reply
         if reply.length != 0:  # of an event that an exception ended
@@ -195,7 +198,7 @@ class Session(TcpHandler):
         while True:
             if self.verb != 0 and not self.value(store):
                 break
-            if not cursor.line():
+            if cursor.position == length or not cursor.line():
                 break
             if left == 0:
                 self.yielded = True
@@ -220,14 +223,10 @@ class Session(TcpHandler):
         cursor.reset(reply)
         if reply.length != 0:
             worker.bytes_written += reply.length
-            try:
-                self.send(reply)
-            except ConnectionError:  # this side has closed: the program is about to end
-                reply.clear()
-                self.leaving = True
+            self.send(reply)
         if self.leaving:
             self.leave()
-        elif start < data.length:
+        elif start < length:
             data.discard(start)
             self.waiting = data
             if self.yielded:
@@ -249,19 +248,18 @@ class Session(TcpHandler):
         if length == 0:
             reply.write(ERROR)
             return
-        while length != 0:
+        while True:
             if length > KEY_MAX:
                 reply.drop_tail(reply.length - before)
                 reply.write(BAD_FORMAT)
                 return
             worker.cmd_get += 1
-            following = store.look_up(cursor)
-            length = cursor.token_length
+            more = cursor.more()
             if item is not None:
                 worker.get_hits += 1
                 if unique:
                     self.with_unique(item)
-                elif length != 0:
+                elif more:
                     self.without_end(item)
                 elif item.small is not None:
                     reply.write(item.small)
@@ -269,7 +267,10 @@ class Session(TcpHandler):
                 else:
                     reply.append_clone(item.views)
                     return
-            item = following
+            if not more:
+                break
+            item = store.look_up(cursor)
+            length = cursor.token_length
         reply.write(END)
 
     def without_end(self, item: Item) -> None:

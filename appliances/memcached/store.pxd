@@ -39,6 +39,7 @@ cdef class Store(Representative):
     cdef readonly uint64_t reserved          # for values that are arriving
     cdef KeyTable items
     cdef list tails                          # by length, where flags are 0
+    cdef Chain scratch                       # in which replies are put together; empty between calls
     cdef Chain ending                        # END, for the replies that are views
     cdef Item ring                           # its `newer` is the oldest item, its `older` the newest
     cdef uint64_t next_unique
@@ -52,7 +53,9 @@ cdef class Store(Representative):
     cdef readonly uint64_t get_expired
     cdef readonly uint64_t get_flushed
     # The item, which becomes the one used last. None: there is none, or it has expired.
+    @cython.locals(item=Item)
     cpdef Item find(self, bytes key)
+    @cython.locals(item=Item)
     cpdef Item look_up(self, Cursor cursor)  # of the cursor's next token
     @cython.locals(before=Item, after=Item, ring=Item)
     cdef Item _used(self, Item item)

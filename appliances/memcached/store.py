@@ -55,6 +55,7 @@ class Store(Representative):
         self.tails: list[bytes | None] = [None] * (JOINED + 1)
         self.ending = Chain()
         self.ending.write(END)
+        self.scratch = Chain()
         self.ring = Item()
         self.ring.older = self.ring.newer = self.ring
         self.next_unique = 1
@@ -100,16 +101,14 @@ class Store(Representative):
 
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
         item = self._made(key, flags, expires, data)
-        old = self.items.get(key)
+        old = self.items.put(key, item)
         if old is not None:
             self._unlink(old)
         if not self._room(item.size):
-            if old is not None:
-                self.items.pop(key)
+            self.items.pop(key)
             raise MemoryError("-m is smaller than this item")
         item.unique = self.next_unique
         self.next_unique += 1
-        self.items.put(key, item)
         self.used += item.size
         self.total_items += 1
         old = self.ring.older
@@ -121,11 +120,13 @@ class Store(Representative):
 
     def _made(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
         length = data.length - 2
-        whole = Chain()
+        whole = self.scratch
+        if whole.length != 0:  # of a value for which there was no room
+            whole.discard(whole.length)
         whole.write(VALUE)
         whole.write(key)
         whole.write(self._tail(flags, length))
-        item = Item()
+        item = Item.__new__(Item)
         item.key = key
         item.flags = flags
         item.expires = expires
@@ -140,6 +141,7 @@ class Store(Representative):
             if length <= SMALL:
                 item.small = whole.tobytes()
                 item.size += SMALL_BYTES + whole.length
+                whole.discard(whole.length)
                 return item
             item.views = self._kept(whole)
         else:
@@ -235,3 +237,4 @@ class Store(Representative):
             self.remove(self.ring.newer)
         self.ring.older = self.ring.newer = None
         self.ending.clear()
+        self.scratch.clear()

@@ -48,6 +48,7 @@ cdef class Cursor:
     cpdef bint line(self, uint64_t limit=*) except -1    # True: a whole line lies ahead; the tokens below are its own
     cpdef bytes token(self)                          # the next token; None at the end of the line
     cpdef object look_up(self, KeyTable table)       # what it has under the next token, of which no bytes are made; None
+    cpdef bint more(self) noexcept                   # whether the line has another token; goes over spaces
     cpdef uint64_t word(self) except? 0              # the same as a little-endian number; 0: none, or longer
                                                      # than 8 bytes, which stays to be read
     cpdef int64_t number(self) except? -1            # the same as decimal digits, -1: none, or no number below 2^63

@@ -222,6 +222,9 @@ class Cursor:
         self._copy(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(found)), length)
         return found
 
+    def more(self):
+        return self.position < self.line_end and self._spaces()
+
     def word(self):
         value: uint64_t
         length: uint64_t

@@ -59,7 +59,7 @@ class Appliance:
         raise NotImplementedError(f"{type(self).__name__}.start")
 
     def stop(self) -> None:
-        """The node is about to end: its listeners and connections are closed after this call."""
+        """The node is about to end: listeners and connections are closed after this call. Gives back what it holds."""
 
     def hint(self, address: str) -> str:
         """How to try it from another shell; empty: nothing is said."""

@@ -57,7 +57,7 @@ class Node:
         if len(self.devices) != len(self.config.interfaces):
             raise ValueError(f"{len(self.devices)} devices and {len(self.config.interfaces)} addresses")
         self.stopped = False
-        self._started = self._closed = self._stopping = False
+        self._started = self._running = self._closed = self._stopping = False
         self._created: list[int] = []
         self.namespace = EbbNamespace()
         self.core: Core = self.namespace.cores[0]
@@ -117,6 +117,7 @@ class Node:
             appliance.wall_clock = self.platform.wall_clock
             appliance.log = logging.getLogger(f"netapp.appliance.{type(appliance).__name__}")
             appliance.start()
+            self._running = True
 
     def create_ebb(self, fault_handler: Callable[[Core, int], Any]) -> int:
         """Defines an Ebb of the appliance's, which is destroyed with the node, before the parts below; its id."""
@@ -144,8 +145,7 @@ class Node:
             again, self._stopping = self._stopping, True
             if not again:
                 self._deadline = self.events.now + grace
-                if self.appliance is not None:
-                    self.appliance.stop()
+                self._stop_appliance()
                 for listener in self.tcp.listening():
                     listener.close()
                 for connection in self.tcp.connections():
@@ -153,6 +153,15 @@ class Node:
             if again or grace <= 0:
                 self._deadline = self.events.now
             self.events.spawn(self._drain)
+
+    def _stop_appliance(self) -> None:
+        """Once, and only if its start() has returned."""
+        if self._running and self.appliance is not None:
+            self._running = False
+            try:
+                self.appliance.stop()
+            except Exception:
+                _log.exception("stop() of the appliance raised")
 
     def _drain(self) -> None:
         if self.stopped:
@@ -178,6 +187,7 @@ class Node:
             return
         self._closed = self.stopped = True
         with self.core:
+            self._stop_appliance()
             for ebb_id in (TCP, *reversed(self._created), CONGESTION_CONTROL, self._polling):
                 self.namespace.destroy(ebb_id)
             for device in self.devices:

@@ -1,5 +1,6 @@
 """An appliance on a node under the virtual clock, and clients of it on another node."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -103,12 +104,16 @@ def served(
         node = simulation.node(ends.a, found(options), f"{SERVER}/24", config)
         client = simulation.node(ends.b, None, f"{CLIENT}/24")
         pool = node.pool
-        yield Served(simulation, node, client, port)
+        running = Served(simulation, node, client, port)
+        yield running
         simulation.settle()
         node.close()
         left = {place: size for place, size in pool.pinned().items() if size}
         assert (pool.live_slots(), pool.live_iobufs()) == (0, 0), left
-    del node, client
+        vars(running).clear()
+    simulation.nodes.clear()
+    del node, client, simulation, running
+    gc.collect()  # a node and its parts know each other
     assert live_chains() <= chains, f"{live_chains() - chains} chains are still alive"
 
 
