@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import click
@@ -124,8 +126,8 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         interrupts = EpollInterrupts()
         stack.callback(interrupts.close)
         platform = Platform(MonotonicClock(), RealWallClock(), SystemEntropy(), interrupts)
-        device: Device = stack.enter_context(host_tap(tap.tap, tap.host_address))
-        inner = device
+        opened = stack.enter_context(host_tap(tap.tap, tap.host_address))
+        device: Device = opened
         if faults:
             device = FaultDevice(device, **vars(faults))
         if tap.capture is not None:
@@ -133,13 +135,14 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         node = Node(platform, device, found(options), NodeConfig(interfaces=(InterfaceConfig(tap.address),)))
         stack.callback(node.close)
         node.start()
+        opened.when_removed = lambda: node.events.spawn(partial(node.stop, 0))
         # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
         with Signals(interrupts, lambda: node.events.spawn(node.stop)):
             _banner(node, found, tap)
             node.run()
         _closing_line(node)
-        if getattr(inner, "gone", False):
-            raise TapError(0, f"the tap device {tap.tap} was removed")
+        if opened.gone:
+            raise TapError(errno.ENODEV, f"the tap device {tap.tap} was removed")
 
 
 def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:

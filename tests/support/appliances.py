@@ -52,6 +52,14 @@ class Served:
         self.node = node
         self.client = client
         self.port = port
+        self._steady: Client | None = None
+
+    @property
+    def steady(self) -> Client:
+        """A connection that is kept."""
+        if self._steady is None:
+            self._steady = self.connect()
+        return self._steady
 
     def connect(self) -> Client:
         made = Client()
