@@ -44,13 +44,9 @@ cdef class MemoryQueue(Queue):
     # Called with interrupt_source() when frames arrived, or room in a ring that was full, and interrupts are enabled.
     cdef public object notify
     cdef void _reap(self) noexcept
-    cdef bint _plain(self, Chain frame) noexcept
     cdef bint _well_formed(self, Chain frame) noexcept
     cdef void _consume(self) noexcept
-    cdef Chain _arrive(self)
     cdef Chain _copy(self, Chain source)
-    cdef Chain _fresh(self)
-    cdef void _recycle(self, Chain frame) noexcept
     cdef Chain _segment(self, Chain source)
     cdef int _raise(self) except -1
     cdef void _free_ring(self) noexcept

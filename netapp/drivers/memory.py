@@ -88,6 +88,78 @@ def _link_length(header: cython.pointer(uint8_t), length: uint64_t) -> uint32_t:
     return at
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _plain(queue: MemoryQueue, frame: Chain) -> cython.bint:
+    """Whether it needs no closer look: not too long even without a tag, and nothing to be done but one checksum."""
+    offload: cython.pointer(offload_t) = cython.address(frame.offload)
+    field: uint32_t = cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2
+    if frame.length == 0 or frame.length > queue.device.mtu + _ETHERNET or offload.gso_type != GSO_NONE:
+        return False
+    return not offload.flags & CHECKSUM_PARTIAL or (field <= frame.length and field <= _FIRST_BYTES)
+
+
+@cython.cfunc
+@cython.inline
+def _copy_small(queue: MemoryQueue, source: Chain) -> Chain:
+    """A frame that one slot holds. Its chain is the last one's, where neither the stack nor the appliance kept it."""
+    frame: Chain = queue.spare
+    length: uint32_t = cython.cast(uint32_t, source.length)
+    slot: cython.pointer(slot_t) = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
+    view: cython.pointer(iobuf_t)
+    if slot == cython.NULL:
+        return None
+    view = new_iobuf(slot, slot.memory + HEADROOM, length)
+    if view == cython.NULL:
+        release_slot(slot)
+        return None
+    if source.head.length == length:
+        memcpy(view.data, source.head.data, length)
+    else:
+        source.copy_out(0, view.data, length)
+    if frame is None:
+        frame = new_chain()
+    else:
+        queue.spare = None
+    frame.head = view
+    frame.tail = view
+    frame.count = 1
+    frame.length = length
+    return frame
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _recycle(queue: MemoryQueue, frame: Chain) -> cython.void:
+    """The frame was handed up: its chain is used again unless somebody else holds it."""
+    if Py_REFCNT(frame) == 1 and not queue.closed:
+        if frame.head != cython.NULL or frame.write_slot != cython.NULL:
+            frame.clear()
+        queue.spare = frame
+
+
+@cython.cfunc
+@cython.inline
+def _arrive(queue: MemoryQueue) -> Chain:
+    """The peer's foremost frame, or the next segment of it, in slots of the running core; None: dropped."""
+    peer: MemoryQueue = queue.peer
+    source: Chain = cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)])
+    frame: Chain
+    if source.offload.gso_type == GSO_TCPV4 and not queue.device.features & FEATURE_RX_TSO4:
+        frame = queue._segment(source)
+    else:
+        frame = queue._copy(source)
+        peer._consume()
+    if frame is None:
+        queue.count.rx_no_slots += 1
+    else:
+        queue.count.rx_frames += 1
+        queue.count.rx_bytes += frame.length
+    return frame
+
+
 class MemoryQueue:
     def __cinit__(self, capacity):
         i: uint32_t
@@ -121,7 +193,7 @@ class MemoryQueue:
         if self.filled - self.reaped < self.capacity:
             self.blocked = False
         while done < budget and peer.consumed != peer.published:
-            frame = self._arrive()
+            frame = _arrive(self)
             done += 1
             if frame is None:
                 continue
@@ -129,7 +201,7 @@ class MemoryQueue:
                 self.count.rx_no_receiver += 1
                 continue
             self.receiver.receive_frame(frame)
-            self._recycle(frame)
+            _recycle(self, frame)
         if done and peer.blocked:
             peer._raise()
         return done
@@ -146,7 +218,7 @@ class MemoryQueue:
             self.count.tx_full += 1
             self.blocked = True
             return False
-        if not self._plain(frame) and not self._well_formed(frame):
+        if not _plain(self, frame) and not self._well_formed(frame):
             frame.advance(frame.length)
             return True
         place = self.filled & (self.capacity - 1)
@@ -185,19 +257,12 @@ class MemoryQueue:
         return 0
 
     def _reap(self):
+        """Gives back what the peer has copied."""
         chain: Chain
         while self.reaped != self.consumed:
             chain = cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)])
             chain.advance(chain.length)
             self.reaped += 1
-
-    def _plain(self, frame):
-        """Whether it needs no closer look: not too long even without a tag, and nothing to be done but one checksum."""
-        offload: cython.pointer(offload_t) = cython.address(frame.offload)
-        field: uint32_t = cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2
-        if frame.length == 0 or frame.length > self.device.mtu + _ETHERNET or offload.gso_type != GSO_NONE:
-            return False
-        return not offload.flags & CHECKSUM_PARTIAL or (field <= frame.length and field <= _FIRST_BYTES)
 
     def _well_formed(self, frame):
         """Whether a device would send this; counts what it would not."""
@@ -249,54 +314,14 @@ class MemoryQueue:
             if chain.head.slot.home.pool == running_pool():
                 chain.advance(chain.length)
 
-    def _arrive(self):
-        """The peer's foremost frame, or the next segment of it, in slots of the running core; None: dropped."""
-        peer: MemoryQueue = self.peer
-        source: Chain = cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)])
-        frame: Chain
-        if source.offload.gso_type == GSO_TCPV4 and not self.device.features & FEATURE_RX_TSO4:
-            frame = self._segment(source)
-        else:
-            frame = self._copy(source)
-            peer._consume()
-        if frame is None:
-            self.count.rx_no_slots += 1
-        else:
-            self.count.rx_frames += 1
-            self.count.rx_bytes += frame.length
-        return frame
-
-    def _fresh(self):
-        """An empty chain: the last frame's, where neither the stack nor the appliance kept it."""
-        frame: Chain = self.spare
-        if frame is None:
-            return new_chain()
-        self.spare = None
-        return frame
-
-    def _recycle(self, frame):
-        """The frame was handed up: its chain is used again unless somebody else holds it."""
-        if Py_REFCNT(frame) == 1 and not self.closed:
-            if frame.head != cython.NULL or frame.write_slot != cython.NULL:
-                frame.clear()
-            self.spare = frame
-
     def _copy(self, source):
+        """The frame in slots of the running core, as a device's DMA would place it; None: no slots."""
         frame: Chain
         offload: cython.pointer(offload_t)
-        slot: cython.pointer(slot_t)
-        view: cython.pointer(iobuf_t)
         if source.length <= _FIRST_BYTES:
-            frame = self._fresh()
-            slot = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
-            if slot == cython.NULL:
+            frame = _copy_small(self, source)
+            if frame is None:
                 return None
-            view = new_iobuf(slot, slot.memory + HEADROOM, cython.cast(uint32_t, source.length))
-            if view == cython.NULL:
-                release_slot(slot)
-                return None
-            source.copy_out(0, view.data, source.length)
-            frame.append_view(view)
         else:
             frame = allocate_frame(source.length)
             if frame is None:
@@ -429,7 +454,7 @@ class MemoryEnd:
         frames: list = []
         queue._reap()
         while peer.consumed != peer.published:
-            frame = queue._arrive()
+            frame = _arrive(queue)
             if frame is not None:
                 frames.append((frame_bytes(frame), offload_tuple(cython.address(frame.offload))))
         if peer.blocked:

@@ -7,7 +7,9 @@ where the slot has one reference or never lent those bytes.
 """
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from netapp.iobuf.pool cimport iobuf_t, slot_t, pool_t
+from netapp.iobuf.pool cimport (
+    HEADER_BYTES, HEADER_CLASS, iobuf_t, new_iobuf, pool_t, release_slot, running_pool, slot_t, take_slot
+)
 
 cdef enum:
     # offload_t.flags
@@ -64,6 +66,46 @@ cdef class Chain:
     cpdef object clear(self)
     cpdef uint64_t pinned(self)                      # bytes of slots that this chain keeps alive, each view on its own
     cpdef Chain stored(self)                         # what to keep: itself, or a compact copy (design: 1.45)
+
+cdef inline void step_over(Chain chain, uint32_t length) noexcept:
+    """advance(), fast where the first view is longer than `length`, as for a header."""
+    cdef iobuf_t* head = chain.head
+    if head.length > length:
+        head.data += length
+        head.length -= length
+        chain.length -= length
+    else:
+        chain.advance(length)
+
+cdef inline uint8_t* push_header(Chain chain, uint32_t length, uint16_t place):
+    """prepend(), fast where the first view's slot is shared for sure, as that of queued data, or there is none."""
+    cdef pool_t* pool = running_pool()
+    cdef slot_t* slot = take_slot(pool, HEADER_CLASS, place)
+    cdef iobuf_t* view
+    if slot == NULL:
+        return NULL
+    view = new_iobuf(slot, slot.memory + (HEADER_BYTES - length), length)
+    if view == NULL:
+        release_slot(slot)
+        return NULL
+    view.next = chain.head
+    chain.head = view
+    if chain.tail == NULL:
+        chain.tail = view
+    chain.count += 1
+    chain.length += length
+    return view.data
+
+cdef inline uint8_t* extend_header(Chain chain, uint32_t length, uint16_t place) noexcept:
+    """prepend(), fast where the first view was made by push_header() and has the room."""
+    cdef iobuf_t* head = chain.head
+    if head.slot.references == 1 and head.slot.size == HEADER_BYTES and head.data - head.slot.memory >= length:
+        if head.slot.home == &head.slot.home.pool.classes[HEADER_CLASS]:
+            head.data -= length
+            head.length += length
+            chain.length += length
+            return head.data
+    return chain.prepend(length, place)
 
 cdef Chain new_chain()
 cdef Chain wrap(object data)                         # an immutable bytes-like, held until the last view goes

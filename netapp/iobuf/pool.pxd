@@ -55,8 +55,8 @@ cdef struct slot_class_t:
     uint32_t size                # of a slot, bytes
     uint32_t per_parent          # slots in a unit; 0: the units themselves, and external bytes
     uint32_t slack               # free slots beyond which an emptied unit goes back
+    uint32_t slots               # free or in use
     uint32_t free_count
-    uint32_t in_use
 
 cdef struct iobuf_t:
     iobuf_t* next                # of the chain
@@ -75,7 +75,7 @@ cdef struct pool_t:
     slot_class_t external        # slots whose bytes are a Python object's
     iobuf_t* free_iobufs
     slot_t* free_slots           # unused slot_t, for carving and for external bytes
-    uint64_t live_iobufs
+    uint64_t iobufs              # free or in use
     uint64_t pinned[PLACES_COUNT]     # bytes of slots in use, by place
     uint64_t copied[PLACES_COUNT]     # bytes copied so far, by place
     uint8_t* region
@@ -111,7 +111,6 @@ cdef inline slot_t* take_slot(pool_t* pool, uint32_t slot_class, uint16_t place)
     if slot.parent != NULL:
         (<slot_t*>slot.parent).carved += 1
     pool.classes[slot_class].free_count -= 1
-    pool.classes[slot_class].in_use += 1
     slot.references = 1
     slot.place = place
     pool.pinned[place] += slot.size
@@ -133,7 +132,6 @@ cdef inline iobuf_t* new_iobuf(slot_t* slot, uint8_t* data, uint32_t length) noe
             return NULL
     unpoison(view, sizeof(iobuf_t))
     pool.free_iobufs = view.next
-    pool.live_iobufs += 1
     view.next = NULL
     view.slot = slot
     view.data = data
@@ -145,7 +143,6 @@ cdef inline void free_iobuf(iobuf_t* view) noexcept:
     cdef pool_t* pool = slot.home.pool
     view.next = pool.free_iobufs
     pool.free_iobufs = view
-    pool.live_iobufs -= 1
     poison(view, sizeof(iobuf_t))
     release_slot(slot)
 

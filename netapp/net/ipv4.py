@@ -8,6 +8,7 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
+from cython.cimports.netapp.iobuf.chain import extend_header, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK, iobuf_t
 from cython.cimports.netapp.net.address import mapped
 from cython.cimports.netapp.net.counters import net_counters_t
@@ -114,7 +115,7 @@ def receive_ipv4(interface, frame, to_group):
     total_length = load16(header + ipv4.OFFSET_TOTAL_LENGTH)
     if length != total_length:
         frame.trim(length - total_length)
-    frame.advance(ethernet.HEADER_BYTES + header_length)
+    step_over(frame, ethernet.HEADER_BYTES + header_length)
     return cython.cast(Transport, transport).receive_packet(frame, cython.address(info))
 
 
@@ -147,7 +148,7 @@ class IPv4Path:
             counters.ipv4_oversized += 1
             packet.advance(packet.length)
             return True
-        at = packet.prepend(HEADERS_BYTES, PLACE_NETWORK)
+        at = extend_header(packet, HEADERS_BYTES, PLACE_NETWORK)
         if at == cython.NULL:
             counters.transmit_exhausted += 1
             packet.advance(packet.length)

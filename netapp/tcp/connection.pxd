@@ -3,9 +3,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.event.timer cimport timer_entry_t
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.pool cimport iobuf_t
-from netapp.net.address cimport address_t
 from netapp.net.transport cimport Path
 from netapp.tcp.congestion.control cimport CongestionControl
+from netapp.tcp.key cimport key_t
 from netapp.tcp.handler cimport HandlerBinding, TcpHandler
 from netapp.tcp.listener cimport Listener
 from netapp.tcp.manager cimport TcpManager
@@ -58,12 +58,6 @@ cdef enum:
     TIMER_LINGER                 # end of TIME_WAIT, or of waiting in FIN_WAIT_2
     TIMERS
 
-cdef struct key_t:
-    address_t remote
-    address_t local
-    uint32_t ports               # remote << 16 | local
-
-
 cdef class Connection:
     """Ownership: the manager's table holds a connection from open to CLOSED; its handler and it hold each other until
     closed() returned. send_queue holds what the peer has not acknowledged: it begins at snd_una (at iss + 1 while
@@ -78,6 +72,7 @@ cdef class Connection:
     cdef object factory                      # of an active open
     cdef Listener listener                   # while SYN_RECEIVED of a passive open
     cdef Path path
+    cdef uint64_t pseudo                     # the pseudo-header's sum without the length
     cdef CongestionControl congestion
     cdef object error                        # what closed() will say
 

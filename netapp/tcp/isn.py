@@ -6,7 +6,7 @@ if not cython.compiled:
 
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.netapp.tcp.connection import key_t
+from cython.cimports.netapp.tcp.key import key_t
 from cython.cimports.netapp.tcp.sequence import seq_add
 from cython.cimports.netapp.wire.bytes import raw64
 

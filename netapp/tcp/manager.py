@@ -13,7 +13,7 @@ from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
 from cython.cimports.netapp.ebb.core import representative
 from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events
-from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain
+from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
 from cython.cimports.netapp.net.address import address_t, ipv4_of, parse_address, same
 from cython.cimports.netapp.net.manager import network
@@ -28,10 +28,10 @@ from cython.cimports.netapp.tcp.connection import (
     TOUCHED,
     UP_ANY,
     Connection,
-    key_t,
 )
 from cython.cimports.netapp.tcp.handler import TcpHandler, bind_class
 from cython.cimports.netapp.tcp.isn import initial_sequence, port_offset
+from cython.cimports.netapp.tcp.key import key_t
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.options import parse_options
 from cython.cimports.netapp.tcp.reassembly import Reassembly
@@ -261,6 +261,7 @@ class TcpManager:
         self.next_port = cython.cast(uint16_t, (self.next_port + tried + 1) & 0xFFFF)
         c = self.new_connection(cython.address(key), hashed)
         c.path = path
+        c.pseudo = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, 0)
         c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
         c.snd_mss = c.rcv_mss
         self.attach(c, handler)
@@ -457,7 +458,7 @@ class TcpManager:
         ):
             self.counts.dropped_options += 1
             return 0
-        packet.advance(header_length)
+        step_over(packet, header_length)
         key.remote = info.source
         key.local = info.destination
         key.ports = cython.cast(uint32_t, segment.source_port) << 16 | segment.destination_port
@@ -501,6 +502,7 @@ class TcpManager:
                 _start_at(c, seq_add(before.snd_nxt, 1))
             finish(before, None)
         c.path = path
+        c.pseudo = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, 0)
         c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
         learn_syn(c, segment)
         c.state = SYN_RECEIVED
@@ -525,6 +527,9 @@ class TcpManager:
             self.counts.exhausted += 1
             return False
         if data.pinned() * 100 > data.length * 145:
+            if cython.cast(Reassembly, c.reassembly).extend(seq, data):
+                self.counts.coalesced_bytes += data.length
+                return True
             kept = data.compact(PLACE_TCP)
             if kept is None:
                 self.counts.exhausted += 1

@@ -51,17 +51,38 @@ def _failed(c: Connection, callback: str, error) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def _receive(c: Connection, data: Chain) -> cython.int:
-    c.flags |= IN_CALLBACK | IN_RECEIVE
+def _call_receive(c: Connection, data: Chain) -> cython.int:
+    if c.binding.receive is None:
+        c.handler.receive(data)
+    else:
+        c.binding.receive(c.handler, data)
+    return 0
+
+
+# Entering a `try` costs more than the whole hand-over: called as if it raised nothing, it returns -1 when it did.
+_unguarded_receive = cython.declare(receive_t, cython.cast(receive_t, _call_receive))
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _receive_failed(c: Connection) -> cython.int:
     try:
-        if c.binding.receive is None:
-            c.handler.receive(data)
-        else:
-            c.binding.receive(c.handler, data)
+        raised()
     except Exception as error:
         _failed(c, "receive", error)
-    finally:
-        c.flags &= ~(IN_CALLBACK | IN_RECEIVE)
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1, check=False)
+def _receive(c: Connection, data: Chain) -> cython.int:
+    failed: cython.int
+    c.flags |= IN_CALLBACK | IN_RECEIVE
+    failed = _unguarded_receive(c, data)
+    c.flags &= ~(IN_CALLBACK | IN_RECEIVE)
+    if failed:
+        _receive_failed(c)
     return 0
 
 
@@ -143,6 +164,7 @@ def _closed(c: Connection) -> cython.int:
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(-1, check=False)
 def _may_feed(c: Connection) -> cython.bint:
     """Whether the handler gets data now. Replies that nobody acknowledges are bounded, a connection and in all."""

@@ -8,7 +8,7 @@ from cython.cimports.cpython.ref import Py_REFCNT
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.netapp.drivers.device import FEATURE_CHECKSUM, FEATURE_TSO4
-from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain, offload_t
+from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain, offload_t, push_header
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t, new_iobuf, release_slot
 from cython.cimports.netapp.net.address import ipv4_of, same
 from cython.cimports.netapp.net.manager import network
@@ -34,6 +34,7 @@ from cython.cimports.netapp.tcp.manager import TcpManager
 from cython.cimports.netapp.tcp.options import SYN_OPTIONS_BYTES, write_syn_options
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import set_timer, stop_timer
+from cython.cimports.netapp.wire.bytes import swap32
 from cython.cimports.netapp.wire.checksum import fold, sum_chain, sum_pseudo_header
 from cython.cimports.netapp.wire.tcp import (
     FLAG_ACK,
@@ -54,6 +55,7 @@ _MAXIMUM_TEXT = cython.declare(uint32_t, 65535 - 20 - HEADER_BYTES_MIN)
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(check=False)
 def _space(c: Connection) -> uint32_t:
     """The right edge that the receive buffer has room for."""
@@ -64,6 +66,7 @@ def _space(c: Connection) -> uint32_t:
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(check=False)
 def _worthwhile(c: Connection) -> uint32_t:
     # RFC 9293, 3.8.6.2.2: min(half of the buffer, one segment).
@@ -88,11 +91,14 @@ def window_opens(c):
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(-1, check=False)
-def _complete(tcp: TcpManager, path: Path, segment: Chain, header: cython.pointer(uint8_t), mss: uint32_t) -> cython.int:
+def _complete(
+    tcp: TcpManager, path: Path, pseudo: uint64_t, segment: Chain, header: cython.pointer(uint8_t), mss: uint32_t
+) -> cython.int:
     """Checksum or its offload, segmentation offload, and down to IP. 1: the device's ring is full."""
     length: uint32_t = cython.cast(uint32_t, segment.length)
-    pseudo: uint64_t = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, length)
+    pseudo += swap32(length)
     checksum: uint16_t
     if path.features & FEATURE_CHECKSUM:
         checksum = fold(pseudo)
@@ -114,11 +120,12 @@ def _complete(tcp: TcpManager, path: Path, segment: Chain, header: cython.pointe
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(-1, check=False)
 def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> cython.int:
     """Sends `segment`, its text so far, with an acknowledgment; empties it. 0: sent; else not, as output() says."""
     window: uint32_t = offered_window(c) >> c.rcv_wnd_shift
-    header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN, PLACE_TCP)
+    header: cython.pointer(uint8_t) = push_header(segment, HEADER_BYTES_MIN, PLACE_TCP)
     full: cython.int
     if header == cython.NULL:
         c.tcp.counts.exhausted += 1
@@ -133,7 +140,7 @@ def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> 
         flags | FLAG_ACK,
         cython.cast(uint16_t, window if window < 65535 else 65535),
     )
-    full = _complete(c.tcp, c.path, segment, header, c.snd_mss)
+    full = _complete(c.tcp, c.path, c.pseudo, segment, header, c.snd_mss)
     if full:
         return 1
     # Every segment carries the acknowledgment.
@@ -145,6 +152,7 @@ def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> 
 
 
 @cython.cfunc
+@cython.inline
 def _fresh(tcp: TcpManager) -> Chain:
     """An empty chain: the last segment's, unless it waits somewhere, for an address say."""
     segment: Chain = tcp.segment
@@ -157,6 +165,7 @@ def _fresh(tcp: TcpManager) -> Chain:
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(check=False)
 def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
     """Appends views of the queue's next `length` bytes and moves the cut on. False: no memory, nothing moved."""
@@ -389,7 +398,7 @@ def send_syn(c, now):
     write_syn_options(
         header + HEADER_BYTES_MIN, c.rcv_mss, active or c.flags & WINDOW_SCALING, c.tcp.config.window_scale
     )
-    return _complete(c.tcp, c.path, segment, header, c.snd_mss)
+    return _complete(c.tcp, c.path, c.pseudo, segment, header, c.snd_mss)
 
 
 @cython.cfunc
@@ -413,7 +422,8 @@ def _send_bare(
         flags,
         0,
     )
-    return _complete(tcp, path, segment, header, 65535)
+    pseudo: uint64_t = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, 0)
+    return _complete(tcp, path, pseudo, segment, header, 65535)
 
 
 def send_reset(c):

@@ -7,9 +7,8 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.netapp.iobuf.mix import mix
 from cython.cimports.netapp.net.address import same
-from cython.cimports.netapp.tcp.connection import Connection, key_t
+from cython.cimports.netapp.tcp.connection import Connection
 
 
 class ConnectionTable:
@@ -34,13 +33,6 @@ class ConnectionTable:
             if self.entries[i].connection != cython.NULL:
                 Py_DECREF(cython.cast(object, self.entries[i].connection))
         free(self.entries)
-
-    def hash_of(self, key):
-        return cython.cast(
-            uint32_t,
-            mix(key.remote.low ^ self.secret[0], key.remote.high ^ self.secret[1])
-            ^ mix(key.local.low ^ self.secret[2] ^ key.local.high, key.ports ^ self.secret[0]),
-        )
 
     def find(self, key, hashed):
         at: uint32_t = hashed & self.mask
