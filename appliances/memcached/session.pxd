@@ -67,13 +67,13 @@ cdef class Session(TcpHandler):
     cdef bytes answer                        # after a value that is dropped
 
     cpdef object connected(self)
-    @cython.locals(worker=Worker)
+    @cython.locals(worker=Worker, whole=Chain)
     cpdef object receive(self, Chain data)
     cpdef object peer_closed(self)
     cpdef object writable(self)
     cpdef object closed(self, object error)
     cpdef object leave(self)
-    @cython.locals(cursor=Cursor)
+    @cython.locals(waiting=Chain, cursor=Cursor)
     cpdef Chain gather(self, Chain data)
     @cython.locals(
         worker=Worker,
@@ -111,4 +111,4 @@ cdef class Session(TcpHandler):
     @cython.locals(cursor=Cursor, found=list)
     cpdef list tokens(self, uint64_t start, Chain data)
     @cython.locals(cursor=Cursor)
-    cpdef object bound_line(self)
+    cpdef object bound_line(self, Chain waiting)

@@ -12,6 +12,7 @@ from appliances.memcached.words import (
     TOO_LARGE,
     TOO_MANY,
     long_number,
+    lower_half,
     unsigned_number,
     word,
 )
@@ -88,7 +89,7 @@ class Worker:
 class Session(TcpHandler):
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.waiting = None
+        self.waiting: Chain | None = None
         self.verb = self.awaited = self.reserved = 0
         self.yielded = self.blocked = self.leaving = self.peer_left = False
 
@@ -107,11 +108,12 @@ class Session(TcpHandler):
         worker.bytes_read += data.length
         if self.leaving or worker.draining:
             return
-        if self.waiting is not None:
-            data = self.gather(data)
-            if data is None:
-                return
-        self.work(data)
+        if self.waiting is None:
+            self.work(data)
+            return
+        whole = self.gather(data)
+        if whole is not None:
+            self.work(whole)
 
     def peer_closed(self) -> None:
         self.peer_left = True
@@ -146,7 +148,9 @@ class Session(TcpHandler):
             except SendQueueFull:
                 self.blocked = True
                 return
-            data, self.waiting = self.waiting, None
+            data = self.waiting
+            assert data is not None
+            self.waiting = None
             self.yielded = False
             self.work(data)
             if not self.yielded:
@@ -161,28 +165,29 @@ class Session(TcpHandler):
 
     def gather(self, data: Chain) -> Chain | None:
         """Adds to what waits; returns it when there is something to do."""
+        waiting = self.waiting
+        assert waiting is not None
         if self.yielded:
-            self.waiting.append(data)
+            waiting.append(data)
             return None
         if self.verb != 0:
             if data.length < SMALL_PIECE:
-                self.waiting.write(data.tobytes())
+                waiting.write(data.tobytes())
             else:
-                self.waiting.append(data)
-            if self.waiting.length < self.awaited:
+                waiting.append(data)
+            if waiting.length < self.awaited:
                 return None
         else:
             cursor = self.worker.cursor
             cursor.reset(data)
             if cursor.find(10) < 0:
-                self.waiting.write(data.tobytes())
+                waiting.write(data.tobytes())
                 cursor.reset(self.worker.reply)
-                self.bound_line()
+                self.bound_line(waiting)
                 return None
-            self.waiting.append(data)
-        data = self.waiting
+            waiting.append(data)
         self.waiting = None
-        return data
+        return waiting
 
     def work(self, data: Chain) -> None:
         worker = self.worker
@@ -234,7 +239,7 @@ class Session(TcpHandler):
                 self.pause()
                 worker.events.spawn(self.go_on)
             elif self.verb == 0:
-                self.bound_line()
+                self.bound_line(data)
         elif self.verb != 0:
             self.waiting = Chain()
 
@@ -306,7 +311,8 @@ class Session(TcpHandler):
         unique = cursor.number() if verb == CAS else 0
         last = cursor.word()
         if (
-            length < 0
+            key is None
+            or length < 0
             or flags < 0
             or exptime < 0
             or unique < 0
@@ -333,21 +339,22 @@ class Session(TcpHandler):
         self.noreply = tokens[-1] == b"noreply"
         flags, exptime, length = unsigned_number(tokens[2]), long_number(tokens[3]), long_number(tokens[4])
         unique = unsigned_number(tokens[5]) if verb == CAS else 0
-        good = len(tokens[1]) <= KEY_MAX
-        if flags is None or exptime is None or length is None or unique is None:
-            good = False
-        if good:
-            # memcached reads a 64-bit number and keeps its lower half.
-            exptime = (exptime + 0x80000000) % 0x100000000 - 0x80000000
-            length = (length + 0x80000000) % 0x100000000 - 0x80000000
-            good = 0 <= length <= 0x7FFFFFFD
-        if not good:
+        # memcached reads numbers of 64 bits and keeps the lower half.
+        kept = None if length is None else lower_half(length)
+        if (
+            flags is None
+            or exptime is None
+            or unique is None
+            or kept is None
+            or not 0 <= kept <= 0x7FFFFFFD
+            or len(tokens[1]) > KEY_MAX
+        ):
             if not self.noreply:
                 reply.write(BAD_FORMAT)
             self.worker.cursor.end_line()
             return
         self.unique = unique
-        self.begin(store, verb, tokens[1], flags % 0x100000000, exptime, length)
+        self.begin(store, verb, tokens[1], flags % 0x100000000, lower_half(exptime), kept)
 
     def begin(self, store: Store, verb: int, key: bytes, flags: int, exptime: int, length: int) -> None:
         """The command's line was good: its value follows."""
@@ -454,14 +461,14 @@ class Session(TcpHandler):
             token = cursor.token()
         return found
 
-    def bound_line(self) -> None:
+    def bound_line(self, waiting: Chain) -> None:
         """memcached's rule: a line that is so long and has no end yet can only be a get of many keys."""
-        if self.waiting.length <= LONGEST_LINE:
+        if waiting.length <= LONGEST_LINE:
             return
         cursor = self.worker.cursor
-        cursor.reset(self.waiting)
+        cursor.reset(waiting)
         head = cursor.read(106)
         cursor.reset(self.worker.reply)
         line = head.lstrip(b" ")
-        if len(head) - len(line) > 100 or not line.startswith((b"get ", b"gets ")) or self.waiting.length > LONGEST_GET:
+        if len(head) - len(line) > 100 or not line.startswith((b"get ", b"gets ")) or waiting.length > LONGEST_GET:
             self.leave()

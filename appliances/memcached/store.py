@@ -25,20 +25,18 @@ VALUE, END = b"VALUE ", b"END\r\n"
 @cython.no_gc
 @cython.cclass
 class Item:
-    __slots__ = (
-        "expires",
-        "fetched",
-        "flags",
-        "header",
-        "key",
-        "newer",
-        "older",
-        "size",
-        "small",
-        "stored",
-        "unique",
-        "views",
-    )
+    key: bytes
+    flags: int
+    expires: int
+    stored: int
+    unique: int
+    size: int
+    header: int
+    fetched: bool
+    small: bytes | None
+    views: Chain  # None where `small` is used
+    older: "Item"  # None, as the next, where the item is not in the store
+    newer: "Item"
 
     def value(self) -> bytes:
         whole = self.small if self.small is not None else self.views.tobytes()
@@ -134,7 +132,8 @@ class Store(Representative):
         item.header = whole.length
         item.fetched = False
         item.size = ITEM_BYTES + len(key)
-        item.small = item.views = item.older = item.newer = None
+        item.small = None
+        item.views = item.older = item.newer = None  # type: ignore[assignment]
         if length <= JOINED:
             whole.append(data)
             whole.write(END)
@@ -178,7 +177,7 @@ class Store(Representative):
         """Out of the order of use; the references that it holds into it go, for the collector is off."""
         item.older.newer = item.newer
         item.newer.older = item.older
-        item.older = item.newer = None
+        item.older = item.newer = None  # type: ignore[assignment]
         self.used -= item.size
 
     def _gone(self, item: Item) -> bool:
@@ -235,6 +234,6 @@ class Store(Representative):
     def destroy(self) -> None:
         while self.ring.newer is not self.ring:
             self.remove(self.ring.newer)
-        self.ring.older = self.ring.newer = None
+        self.ring.older = self.ring.newer = None  # type: ignore[assignment]
         self.ending.clear()
         self.scratch.clear()

@@ -39,3 +39,8 @@ def unsigned_number(text: bytes) -> int | None:
     if value >= 2**64 or (found[1] == b"-" and value != 0):
         return None
     return value
+
+
+def lower_half(number: int) -> int:
+    """What a C int keeps of it."""
+    return (number + 0x80000000) % 0x100000000 - 0x80000000

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-_TYPES: dict[Any, click.ParamType] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+_TYPES: dict[Any, Any] = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A text that a function makes a value of."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -54,7 +54,7 @@ def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
     )
 
 
-def _type(field: dataclasses.Field[Any], kind: Any, given: Mapping[str, Any]) -> click.ParamType:
+def _type(field: dataclasses.Field[Any], kind: Any, given: Mapping[str, Any]) -> Any:
     if "parse" in given:
         return _Parsed(field.name, given["parse"])
     if "choices" in given:

@@ -107,7 +107,7 @@ def appliance_options(found: type[Appliance], arguments: Sequence[str]) -> Appli
     )
     try:
         with command.make_context(f"netapp run {found.name} --", list(arguments)) as context:
-            return taken(found.Options, context.params)  # type: ignore[no-any-return]
+            return taken(found.Options, context.params)
     except click.exceptions.Exit:
         return None
     except ValueError as error:

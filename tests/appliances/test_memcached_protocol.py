@@ -10,7 +10,7 @@ from tests.support.memcached_replies import CLOSED, REPLIES
 
 @pytest.fixture(params=BUILDS)
 def build(request: pytest.FixtureRequest) -> str:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 @pytest.fixture(params=BUILDS)
 def build(request: pytest.FixtureRequest) -> str:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture
