@@ -27,11 +27,12 @@ from netapp.node.appliance import POOL_BYTES, Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.platform import Platform
 from netapp.tcp.congestion.reno import Reno
-from netapp.tcp.connection import Connection
 from netapp.tcp.manager import TcpManager
 
 _log = logging.getLogger("netapp.node")
 
+# The peer has all that it is owed, and knows that this is the end.
+_DRAINED = ("FIN_WAIT_2", "TIME_WAIT", "CLOSED")
 _DRAIN_INTERVAL = 5_000_000  # ns between looks at the connections that are closing
 
 
@@ -137,8 +138,8 @@ class Node:
             self.events.run()
 
     def stop(self, grace: int = 2_000_000_000) -> None:
-        """Drains: nothing new is accepted, connections are closed in order; those left after `grace` ns are reset.
-        run() ends then. Once more, or with no time at all: they are reset at once."""
+        """Drains: nothing new is accepted, what was sent is acknowledged, connections are closed. What is not done
+        after `grace` ns is reset, and run() ends. Once more, or with no time at all: at once."""
         if not self._started or self._closed or self.stopped:
             return
         with self.core:
@@ -166,18 +167,14 @@ class Node:
     def _drain(self) -> None:
         if self.stopped:
             return
-        left = self.unfinished()
-        if left and self.events.now < self._deadline:
+        if self.events.now < self._deadline and any(c.state_name not in _DRAINED for c in self.tcp.connections()):
             self.timers.call_at(min(self.events.now + _DRAIN_INTERVAL, self._deadline), self._drain)
             return
-        for connection in left:
-            connection.abort()
+        for connection in self.tcp.connections():
+            if connection.state_name != "TIME_WAIT":
+                connection.abort()
         self.stopped = True
         self.events.stop()  # after this turn, at whose end the resets go out
-
-    def unfinished(self) -> list[Connection]:
-        """Connections whose peer is still owed something."""
-        return [c for c in self.tcp.connections() if c.state_name not in ("CLOSED", "TIME_WAIT")]
 
     # --- ending --------------------------------------------------------------------------------------------------
 

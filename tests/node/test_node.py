@@ -14,14 +14,14 @@ from netapp.node.config import NodeConfig
 from netapp.node.node import Node
 from netapp.node.simulation import MILLISECOND, SECOND, Simulation
 from netapp.tcp.handler import TcpHandler
-from tests.support.appliances import Client, served
+from tests.support.appliances import Client, Served, served
 
 
 class Session(TcpHandler):
     def receive(self, data: Chain) -> None:
         if bytes(data) == b"raise":
             raise ValueError("as asked")
-        self.send(b"got %d" % len(data))
+        self.send(bytes(2_000_000) if bytes(data) == b"large" else b"got %d" % len(data))
 
     def peer_closed(self) -> None:
         pass  # keeps the connection half open
@@ -74,40 +74,51 @@ def test_stopping_closes_connections_in_order() -> None:
         assert running.node.tcp.listening() == []
 
 
-class Stubborn(Client):
-    """Does not close although the server has."""
+def test_a_peer_that_only_listens_does_not_hold_the_node() -> None:
+    class Idle(Client):
+        def peer_closed(self) -> None:
+            self.server_closed = True
 
-    def peer_closed(self) -> None:
-        self.server_closed = True
-
-
-def test_connections_that_do_not_end_are_reset_at_the_deadline() -> None:
     with served(Listening, port=7) as running:
-        stubborn = Stubborn()
+        idle = Idle()
         with running.client.core:
-            running.client.tcp.connect("10.99.0.2", 7, lambda: stubborn)
-        running.simulation.run_until(lambda: stubborn.is_connected)
+            running.client.tcp.connect("10.99.0.2", 7, lambda: idle)
+        running.simulation.run_until(lambda: idle.is_connected)
+        began = running.simulation.clock.time
+        running.stop()
+        assert idle.server_closed
+        assert running.simulation.clock.time - began < 100 * MILLISECOND
+
+
+def stuck(running: Served) -> Client:
+    """A client that does not take what it asked for."""
+    client = running.connect()
+    with running.client.core:
+        client.pause()
+    running.send(client, b"large")
+    return client
+
+
+def test_what_is_not_acknowledged_is_reset_at_the_deadline() -> None:
+    with served(Listening, port=7) as running:
+        client = stuck(running)
         began = running.simulation.clock.time
         running.node.stop(grace=300 * MILLISECOND)
         running.simulation.run_until(lambda: running.node.stopped)
-        assert stubborn.server_closed
         assert 300 * MILLISECOND <= running.simulation.clock.time - began <= 310 * MILLISECOND
         running.simulation.settle()
-        assert isinstance(stubborn.error, ConnectionResetError)
+        assert isinstance(client.error, ConnectionResetError)
 
 
 def test_a_second_stop_does_not_wait() -> None:
     with served(Listening, port=7) as running:
-        stubborn = Stubborn()
-        with running.client.core:
-            running.client.tcp.connect("10.99.0.2", 7, lambda: stubborn)
-        running.simulation.run_until(lambda: stubborn.is_connected)
+        client = stuck(running)
         running.node.stop()
         running.simulation.settle()
         assert not running.node.stopped
         running.node.stop()
         running.simulation.settle()
-        assert running.node.stopped and stubborn.ended
+        assert running.node.stopped and client.ended
 
 
 def test_an_exception_resets_its_connection_only(caplog: pytest.LogCaptureFixture) -> None:

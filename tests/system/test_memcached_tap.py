@@ -1,0 +1,211 @@
+"""`netapp run` on a real tap device, with the kernel's TCP and the clients that people use at the other end."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pylibmc
+import pytest
+from pymemcache.client.base import Client
+
+from tests.support.namespaces import ip, network_namespace
+
+pytestmark = pytest.mark.system
+
+ADDRESS = "10.99.0.2"
+
+
+@pytest.fixture(autouse=True)
+def namespace() -> Iterator[None]:
+    with network_namespace():
+        yield
+
+
+def wait_for(condition: Any, what: str, seconds: float = 15) -> None:
+    """Of another process: there is nothing to be told by."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.01)
+
+
+@contextmanager
+def client_of(seconds: float = 10) -> Iterator[Client]:
+    client = Client(ADDRESS, timeout=seconds)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+class Running:
+    def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
+        self.process = process
+        self.output = output
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+    def ticks(self) -> int:
+        """CPU time used, in clock ticks."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+
+@contextmanager
+def netapp(tmp_path: Path, *arguments: str, ready: bool = True) -> Iterator[Running]:
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "netapp.cli.main", "run", *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    running = Running(process, output)
+    try:
+        if ready:
+            wait_for(lambda: "ends it" in running.said() or process.poll() is not None, "the banner")
+            assert process.poll() is None, running.said()
+        yield running
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def links() -> set[str]:
+    return {link["ifname"] for link in json.loads(ip("-json link"))}
+
+
+def nothing_left() -> bool:
+    return links() == {"lo"} and ip("route") == ""
+
+
+@pytest.mark.parametrize("build", [[], ["--uncompiled"]], ids=["compiled", "uncompiled"])
+def test_clients_of_memcached(tmp_path: Path, build: list[str]) -> None:
+    with netapp(tmp_path, "memcached", *build) as running, ExitStack() as stack:
+        client = stack.enter_context(client_of())
+        megabyte = os.urandom(1_000_000)
+        assert client.set("big", megabyte, noreply=False) and client.get("big") == megabyte
+        assert client.set("n", "41", noreply=False) and client.incr("n", 1) == 42
+        value, unique = client.gets("n")
+        assert value == b"42"
+        assert client.cas("n", "43", unique, noreply=False) and not client.cas("n", "44", unique, noreply=False)
+        assert client.delete("n", noreply=False) and client.get("n") is None
+        client.set_many({f"k{i}": str(i) for i in range(100)}, noreply=False)
+        assert len(client.get_many([f"k{i}" for i in range(100)])) == 100
+        assert client.stats()[b"curr_items"] == 101
+
+        other = pylibmc.Client([ADDRESS], behaviors={"cas": True})
+        assert other.set("b", b"y" * 900_000) and other.get("b") == b"y" * 900_000
+        other.set("m", 1)
+        assert other.incr("m", 2) == 3
+        value, unique = other.gets("m")
+        assert other.cas("m", 10, unique) and other.get("m") == 10
+        assert len(other.get_multi([f"k{i}" for i in range(100)])) == 100
+        other.disconnect_all()
+
+        assert running.end() == 0
+        assert re.search(r"frames \d{2,} in, \d{2,} out; connections 2;", running.said())
+        assert "Traceback" not in running.said()
+    assert nothing_left()
+
+
+def test_the_hint_of_the_banner_works(tmp_path: Path) -> None:
+    with netapp(tmp_path, "memcached", "--", "-p", "11300") as running:
+        hint = re.search(r"from another shell: (.*)", running.said())
+        assert hint is not None
+        done = subprocess.run(["sh", "-c", hint[1]], capture_output=True, text=True, timeout=10, check=True)
+        assert done.stdout == "STORED\nVALUE k 0 5\nhello\nEND\n"
+        assert running.end(signal.SIGINT) == 0
+
+
+def test_a_killed_node_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
+    with netapp(tmp_path, "memcached") as running:
+        assert "netapp0" in links()
+        with client_of() as client:
+            client.set("a", "b", noreply=False)
+            assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    with netapp(tmp_path, "memcached") as running:
+        with client_of() as again:
+            assert again.get("a") is None and again.set("a", "c", noreply=False)
+        assert running.end() == 0
+    wait_for(nothing_left, "the tap going")
+
+
+def test_signals_while_connections_are_open(tmp_path: Path) -> None:
+    with netapp(tmp_path, "memcached") as running, ExitStack() as stack:
+        for client in [stack.enter_context(client_of()) for _ in range(20)]:
+            client.set("a", "b" * 100_000, noreply=False)
+        began = time.monotonic()
+        assert running.end() == 0
+        assert time.monotonic() - began < 5
+    assert nothing_left()
+
+
+def test_a_second_node_is_refused_in_one_line(tmp_path: Path) -> None:
+    with netapp(tmp_path, "memcached"):
+        other = tmp_path / "other"
+        other.mkdir()
+        with netapp(other, "memcached", ready=False) as second:
+            assert second.process.wait(15) == 1
+            assert second.said().startswith("netapp: ") and second.said().count("\n") == 1
+
+
+def test_a_tap_that_was_there_stays(tmp_path: Path) -> None:
+    ip("tuntap add mine mode tap")
+    ip("address add 10.98.0.1/24 dev mine")
+    arguments = "echo --tap mine --address 10.98.0.2/24 --host-address 10.98.0.1/24".split()
+    with netapp(tmp_path, *arguments) as running:
+        script = "exec 3<>/dev/tcp/10.98.0.2/7; echo hello >&3; head -1 <&3"
+        assert subprocess.check_output(["bash", "-c", script], timeout=10) == b"hello\n"
+        assert running.end() == 0
+    assert "mine" in links()
+    ip("link del mine")
+
+
+def test_a_tap_that_goes_ends_the_node(tmp_path: Path) -> None:
+    with netapp(tmp_path, "echo") as running:
+        ip("link del netapp0")
+        assert running.process.wait(15) == 1
+        assert "netapp: the tap device netapp0 was removed" in running.said()
+        assert "Traceback" not in running.said()
+
+
+def test_faults_and_capture(tmp_path: Path) -> None:
+    capture = tmp_path / "frames.pcapng"
+    faults = "--drop 2% --duplicate 0.01 --reorder 0.02 --corrupt 1% --delay 1ms --seed 7".split()
+    with netapp(tmp_path, "memcached", "--capture", str(capture), *faults) as running:
+        value = os.urandom(300_000)
+        with client_of(60) as client:
+            assert client.set("a", value, noreply=False) and client.get("a") == value
+        assert running.end() == 0
+    assert capture.stat().st_size > 600_000
+    if shutil.which("tshark"):
+        command = ["tshark", "-r", str(capture), "-Y", "arp || tcp.port == 11211", "-T", "fields", "-e", "frame.number"]
+        assert len(subprocess.check_output(command, stderr=subprocess.DEVNULL).splitlines()) > 40
+
+
+def test_an_idle_node_sleeps(tmp_path: Path) -> None:
+    with netapp(tmp_path, "memcached") as running:
+        with client_of() as client:
+            client.version()
+        time.sleep(0.5)
+        before = running.ticks()
+        time.sleep(3)
+        assert running.ticks() - before == 0
