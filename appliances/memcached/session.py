@@ -26,7 +26,7 @@ from netapp.tcp.handler import TcpHandler
 GET, GETS = word(b"get"), word(b"gets")
 SET, ADD, REPLACE, CAS = word(b"set"), word(b"add"), word(b"replace"), word(b"cas")
 NOREPLY = word(b"noreply")
-SWALLOW = 1  # instead of a command's name: its value is dropped
+SWALLOW = 1  # instead of a command's name, and less than any: its value is dropped
 
 END, STORED, NOT_STORED = b"END\r\n", b"STORED\r\n", b"NOT_STORED\r\n"
 NOT_FOUND, EXISTS = b"NOT_FOUND\r\n", b"EXISTS\r\n"
@@ -240,7 +240,7 @@ class Session(TcpHandler):
                 worker.events.spawn(self.go_on)
             elif self.verb == 0:
                 self.bound_line(data)
-        elif self.verb != 0:
+        elif self.verb > SWALLOW:
             self.waiting = Chain()
 
     def get(self, store: Store, unique: bool) -> None:

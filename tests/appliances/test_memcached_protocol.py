@@ -119,6 +119,17 @@ def test_a_value_too_large_is_swallowed_and_the_old_one_gone(memcached: Served) 
     assert memcached.ask(b"set a" + quiet + b"get a\r\n", client=client) == b"END\r\n"
 
 
+def test_a_swallowed_value_takes_no_memory(memcached: Served) -> None:
+    client = memcached.connect()
+    memcached.send(client, b"set a 0 0 2000000\r\n")
+    for _ in range(20):
+        memcached.send(client, b"y" * 100_000)
+        assert memcached.node.pool.pinned()["device"] < 100_000
+    assert memcached.ask(b"\r\nversion\r\n", client=client) == (
+        b"SERVER_ERROR object too large for cache\r\nVERSION 1.6.18\r\n"
+    )
+
+
 def test_a_line_without_end_closes_the_connection(memcached: Served) -> None:
     for junk in (b"x" * 3000, b"\0" * 3000, b"set " + b"k" * 3000):
         client = memcached.connect()
