@@ -79,7 +79,7 @@ cdef struct tcp_counters_t:
 
 
 cdef class TcpTransport(Transport):
-    pass
+    cdef TcpManager tcp                      # let go of in destroy()
 
 
 cdef class Output(EndOfTurn):
@@ -105,7 +105,7 @@ cdef class TcpManager(Representative):
     cdef dict starved                        # connections not fed because of send_limit_total, in order; values None
     cdef Chain segment                       # the next one to send; used again where the device emptied it at once
     cdef EndOfTurn output_hook
-    cdef Transport transport
+    cdef TcpTransport transport
     cdef Poller retry                        # started while a device's ring is full: the loop does not sleep
     cdef bint retrying
     cdef uint64_t challenge_second           # RFC 5961, 7: challenge ACKs are throttled

@@ -118,7 +118,7 @@ def _start_at(c: Connection, iss: uint32_t) -> cython.void:
 
 class TcpTransport:
     def receive_packet(self, packet, info):
-        return tcp().receive_segment(packet, info)
+        return self.tcp.receive_segment(packet, info)
 
 
 class Output:
@@ -166,6 +166,7 @@ class TcpManager:
         self.output_hook = Output()
         self.retry = Retry()
         self.transport = TcpTransport()
+        self.transport.tcp = self
         events().at_end_of_turn(self.output_hook, STAGE_OUTPUT)
         network().register_transport(_PROTOCOL, self.transport)
 
@@ -192,6 +193,7 @@ class TcpManager:
             events().stop_polling(self.retry)
         network().register_transport(_PROTOCOL, None)
         self.segment = None
+        self.transport.tcp = None
         self.bindings.clear()
 
     # --- for appliances ------------------------------------------------------------------------------------------

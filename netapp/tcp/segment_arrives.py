@@ -204,12 +204,11 @@ def _to_time_wait(c: Connection, now: uint64_t) -> cython.int:
 @cython.exceptval(-1, check=False)
 def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint64_t) -> cython.int:
     """Fifth, check the ACK field. 1: go on with the segment, 0: it is done."""
-    tcp: TcpManager = c.tcp
     fin_acknowledged: cython.bint
     if c.state == SYN_RECEIVED:
         if segment.ack != c.snd_nxt:
-            tcp.counts.dropped_acknowledgment += 1
-            tcp.refuse_connection(c, segment)
+            c.tcp.counts.dropped_acknowledgment += 1
+            c.tcp.refuse_connection(c, segment)
             return 0
         # RFC 7323, 2.2: the window of a SYN is not scaled.
         c.snd_wnd = cython.cast(uint32_t, segment.window) << (0 if segment.flags & FLAG_SYN else c.snd_wnd_shift)
@@ -220,13 +219,13 @@ def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint
         return c.state != CLOSED
     if seq_lt(c.snd_nxt, segment.ack):
         # RFC 9293: it acknowledges what was not sent.
-        tcp.counts.dropped_acknowledgment += 1
+        c.tcp.counts.dropped_acknowledgment += 1
         _challenge(c, now)
         return 0
     if seq_lt(segment.ack, c.snd_una):
         # RFC 5961, 5.2: too old to be a late one.
         if c.max_snd_wnd < seq_sub(c.snd_una, segment.ack):
-            tcp.counts.dropped_acknowledgment += 1
+            c.tcp.counts.dropped_acknowledgment += 1
             _challenge(c, now)
             return 0
         return 1
@@ -236,7 +235,7 @@ def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint
         if fin_acknowledged:
             if c.state == FIN_WAIT_1:
                 c.state = FIN_WAIT_2
-                set_timer(c, TIMER_LINGER, now + tcp.config.fin_wait_2)
+                set_timer(c, TIMER_LINGER, now + c.tcp.config.fin_wait_2)
             elif c.state == CLOSING:
                 _to_time_wait(c, now)
             elif c.state == LAST_ACK:
@@ -270,21 +269,20 @@ def _fin_arrives(c: Connection, now: uint64_t) -> cython.int:
 @cython.exceptval(-1, check=False)
 def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: uint64_t) -> cython.int:
     """Seventh and eighth: the segment's text, within the window, and its FIN."""
-    tcp: TcpManager = c.tcp
     length: uint32_t = cython.cast(uint32_t, payload.length)
     if fin:
         c.flags |= FIN_AHEAD
         c.rcv_fin = seq_add(seq, length)
     if c.state == FIN_WAIT_2:
-        set_timer(c, TIMER_LINGER, now + tcp.config.fin_wait_2)
+        set_timer(c, TIMER_LINGER, now + c.tcp.config.fin_wait_2)
     if length > c.rcv_largest:
         c.rcv_largest = cython.cast(uint16_t, length if length < c.rcv_mss else c.rcv_mss)
     if length and seq != c.rcv_nxt:
-        tcp.counts.out_of_order += 1
+        c.tcp.counts.out_of_order += 1
         if c.reassembly is None:
             c.reassembly = Reassembly.__new__(Reassembly)
-        if not tcp.keep_out_of_order(c, seq, payload):
-            tcp.counts.dropped_reassembly += 1
+        if not c.tcp.keep_out_of_order(c, seq, payload):
+            c.tcp.counts.dropped_reassembly += 1
         # RFC 5681, 4.2: each out-of-order segment is acknowledged at once; the peer counts to three.
         if acknowledge(c):
             _acknowledge_now(c)
@@ -304,7 +302,7 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
         c.rcv_unacked += length
         # RFC 5681, 4.2: at least every second full-sized segment; else it waits for data to ride on.
         c.flags |= ACK_NOW if c.rcv_unacked >= 2 * cython.cast(uint32_t, c.rcv_largest) else ACK_DELAYED
-        tcp.touch(c)
+        c.tcp.touch(c)
     if c.flags & FIN_AHEAD and c.rcv_fin == c.rcv_nxt:
         _fin_arrives(c, now)
     # State is settled: up to the handler.
@@ -316,7 +314,6 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
 
 
 def segment_arrives(c, segment, payload, now):
-    tcp: TcpManager = c.tcp
     seq: uint32_t = segment.seq
     flags: uint8_t = segment.flags
     length: uint32_t = segment.length
@@ -336,31 +333,31 @@ def segment_arrives(c, segment, payload, now):
     if seq != c.rcv_nxt and not _acceptable(
         c, seq, length + (1 if flags & FLAG_SYN else 0) + (1 if flags & FLAG_FIN else 0)
     ):
-        tcp.counts.dropped_sequence += 1
+        c.tcp.counts.dropped_sequence += 1
         if flags & FLAG_RST:
             return 0
         if length == 0 and not flags & (FLAG_SYN | FLAG_FIN) and seq != seq_sub(c.rcv_nxt, 1):
             # Bare acknowledgments must not answer each other for ever; keep-alives (RFC 9293, 3.8.4) are apart.
             return _challenge(c, now)
         if c.state == TIME_WAIT and flags & FLAG_FIN:
-            set_timer(c, TIMER_LINGER, now + tcp.config.time_wait)
+            set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
         return _acknowledge_now(c)
 
     # Second, check the RST bit (RFC 5961, 3.2).
     if flags & FLAG_RST:
         if seq == c.rcv_nxt:
             return _reset_arrives(c)
-        tcp.counts.dropped_flags += 1
+        c.tcp.counts.dropped_flags += 1
         return _challenge(c, now)
 
     # Fourth, check the SYN bit (RFC 5961, 4.2).
     if flags & FLAG_SYN:
-        tcp.counts.dropped_flags += 1
+        c.tcp.counts.dropped_flags += 1
         return _challenge(c, now)
 
     # Fifth, check the ACK field.
     if not flags & FLAG_ACK:
-        tcp.counts.dropped_flags += 1
+        c.tcp.counts.dropped_flags += 1
         return 0
     if not _acknowledgment(c, segment, now):
         return 0
@@ -368,7 +365,7 @@ def segment_arrives(c, segment, payload, now):
     if length or flags & FLAG_FIN:
         if c.state > FIN_WAIT_2 or c.flags & FIN_RECEIVED:
             # CLOSE_WAIT and later: the FIN was the last byte of the peer.
-            tcp.counts.dropped_closed += 1
+            c.tcp.counts.dropped_closed += 1
             return deliver(c)
         # Only what is within the window.
         if seq_lt(seq, c.rcv_nxt):
@@ -377,7 +374,7 @@ def segment_arrives(c, segment, payload, now):
             seq = c.rcv_nxt
         cut = seq_add(seq, cython.cast(uint32_t, payload.length))
         if seq_lt(c.rcv_adv, cut):
-            tcp.counts.dropped_window += 1
+            c.tcp.counts.dropped_window += 1
             payload.trim(seq_sub(cut, c.rcv_adv))
             flags &= ~FLAG_FIN
             _acknowledge_now(c)

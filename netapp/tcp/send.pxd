@@ -11,5 +11,4 @@ cdef int acknowledge(Connection c) except -1                 # at once, not at t
 cdef int send_syn(Connection c, uint64_t now) except -1      # SYN, or SYN and ACK, by its state; again when repeated
 cdef int send_reset(Connection c) except -1                  # RST of a synchronized connection
 cdef int refuse(TcpManager tcp, segment_t* segment, ip_info_t* info) except -1   # RST for a segment without connection
-cdef uint32_t offered_window(Connection c) noexcept          # moves rcv_adv on where RFC 9293, 3.8.6.2.2 allows; bytes
 cdef bint window_opens(Connection c) noexcept                 # whether an update is worth a segment (3.8.6.2.2)

@@ -74,7 +74,11 @@ def _worthwhile(c: Connection) -> uint32_t:
     return cython.cast(uint32_t, half) if half < c.rcv_mss else c.rcv_mss
 
 
-def offered_window(c):
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _offer(c: Connection) -> uint32_t:
+    """Moves rcv_adv on where that is allowed; the window, bytes."""
     edge: uint32_t = _space(c)
     # RFC 9293, 3.8.6: the right edge does not move back; 3.8.6.2.2: it moves on in steps.
     if seq_lt(c.rcv_adv, edge) and seq_sub(edge, c.rcv_adv) >= _worthwhile(c):
@@ -117,38 +121,6 @@ def _complete(
         return 0
     tcp.counts.transmit_full += 1
     return 1
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(-1, check=False)
-def _emit(c: Connection, segment: Chain, sequence: uint32_t, flags: uint8_t) -> cython.int:
-    """Sends `segment`, its text so far, with an acknowledgment; empties it. 0: sent; else not, as output() says."""
-    window: uint32_t = offered_window(c) >> c.rcv_wnd_shift
-    header: cython.pointer(uint8_t) = push_header(segment, HEADER_BYTES_MIN, PLACE_TCP)
-    full: cython.int
-    if header == cython.NULL:
-        c.tcp.counts.exhausted += 1
-        return _NO_SLOTS
-    write(
-        header,
-        cython.cast(uint16_t, c.key.ports & 0xFFFF),
-        cython.cast(uint16_t, c.key.ports >> 16),
-        sequence,
-        c.rcv_nxt,
-        HEADER_BYTES_MIN,
-        flags | FLAG_ACK,
-        cython.cast(uint16_t, window if window < 65535 else 65535),
-    )
-    full = _complete(c.tcp, c.path, c.pseudo, segment, header, c.snd_mss)
-    if full:
-        return 1
-    # Every segment carries the acknowledgment.
-    if c.flags & (ACK_NOW | ACK_DELAYED):
-        c.flags &= ~(ACK_NOW | ACK_DELAYED)
-        stop_timer(c, TIMER_DELAYED_ACK)
-    c.rcv_unacked = 0
-    return 0
 
 
 @cython.cfunc
@@ -199,26 +171,60 @@ def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
-    """One segment of `length` bytes from the cut on, with FIN behind it. Not 0: it was not sent, nothing changed."""
+def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_t) -> cython.int:
+    """One segment with the queue's next `length` bytes and an acknowledgment. 0: sent, and the cut moved on by `length`.
+    Not 0: not sent, as output() says.
+    """
     segment: Chain = _fresh(c.tcp)
     view: cython.pointer(iobuf_t) = c.cut_view
     at: cython.pointer(uint8_t) = c.cut_at
+    header: cython.pointer(uint8_t)
+    window: uint32_t
+    if length and not _cut(c, segment, length):
+        c.tcp.counts.exhausted += 1
+        return _NO_SLOTS
+    window = _offer(c) >> c.rcv_wnd_shift
+    header = push_header(segment, HEADER_BYTES_MIN, PLACE_TCP)
+    if header == cython.NULL:
+        c.tcp.counts.exhausted += 1
+        c.cut_view = view
+        c.cut_at = at
+        return _NO_SLOTS
+    write(
+        header,
+        cython.cast(uint16_t, c.key.ports & 0xFFFF),
+        cython.cast(uint16_t, c.key.ports >> 16),
+        sequence,
+        c.rcv_nxt,
+        HEADER_BYTES_MIN,
+        flags | FLAG_ACK,
+        cython.cast(uint16_t, window if window < 65535 else 65535),
+    )
+    if _complete(c.tcp, c.path, c.pseudo, segment, header, c.snd_mss):
+        c.cut_view = view
+        c.cut_at = at
+        return 1
+    # Every segment carries the acknowledgment.
+    if c.flags & (ACK_NOW | ACK_DELAYED):
+        c.flags &= ~(ACK_NOW | ACK_DELAYED)
+        stop_timer(c, TIMER_DELAYED_ACK)
+    c.rcv_unacked = 0
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
+    """One segment of `length` bytes from the cut on, with FIN behind it. Not 0: it was not sent, nothing changed."""
     sequence: uint32_t = c.snd_next_cut
     end: uint32_t = seq_add(sequence, length + fin)
     flags: uint8_t = FLAG_FIN if fin else 0
-    tcp: TcpManager = c.tcp
-    if length:
-        if not _cut(c, segment, length):
-            tcp.counts.exhausted += 1
-            return _NO_SLOTS
-        if seq_sub(end, c.snd_una) >= c.send_queue.length:
-            # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
-            flags |= FLAG_PSH
-    failed: cython.int = _emit(c, segment, sequence, flags)
+    failed: cython.int
+    if length and seq_sub(end, c.snd_una) >= c.send_queue.length:
+        # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
+        flags |= FLAG_PSH
+    failed = _transmit(c, sequence, length, flags)
     if failed:
-        c.cut_view = view
-        c.cut_at = at
         return failed
     c.snd_next_cut = end
     if fin:
@@ -226,7 +232,7 @@ def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t)
     c.last_send = now
     if seq_lt(c.snd_nxt, end):
         if sequence != c.snd_nxt:
-            tcp.counts.retransmitted += 1
+            c.tcp.counts.retransmitted += 1
             c.flags &= ~TIMING
         elif not c.flags & TIMING:
             c.flags |= TIMING
@@ -234,7 +240,7 @@ def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t)
             c.timed_seq = end
         c.snd_nxt = end
     else:
-        tcp.counts.retransmitted += 1
+        c.tcp.counts.retransmitted += 1
         c.flags &= ~TIMING
     if c.deadlines[TIMER_RETRANSMIT] == 0:
         # RFC 6298 (5.1)
@@ -291,6 +297,8 @@ def output(c, now):
         failed = _send_text(c, length, fin, now)
         if failed:
             return _blocked(c, failed, now)
+        if length == available:
+            break
     if c.flags & ACK_NOW:
         failed = acknowledge(c)
         if failed:
@@ -306,7 +314,7 @@ def acknowledge(c):
     # shrank, put SND.NXT beyond.
     if seq_lt(seq_add(c.snd_una, c.snd_wnd), sequence):
         sequence = seq_add(c.snd_una, c.snd_wnd)
-    return _emit(c, _fresh(c.tcp), sequence, 0)
+    return _transmit(c, sequence, 0, 0)
 
 
 @cython.cfunc
