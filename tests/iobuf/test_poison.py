@@ -22,6 +22,7 @@ def address(iobuf):
     return buffer.buf
 
 def released(chain):
+    # The address of a slot that is free again.
     buffer = Buffer()
     ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(next(iter(chain))), ctypes.byref(buffer), 0)
     where = buffer.buf
@@ -30,6 +31,8 @@ def released(chain):
     return where
 
 with core_with_pool():
+    first = Chain()
+    first.write(b"w" * 2048)
     chain = Chain()
     chain.write(b"x" * 2048)      # the whole of a slot
     at = address(next(iter(chain)))
@@ -60,7 +63,7 @@ def test_an_underrun_by_one_byte_is_reported():
 
 
 def test_a_use_after_free_is_reported():
-    done = run("ctypes.memset(released(chain), 1, 1)")
+    done = run("other = Chain(); other.write(b'y' * 2048); ctypes.memset(released(other), 1, 1)")
     assert done.returncode != 0 and "use-after-poison" in done.stderr
 
 

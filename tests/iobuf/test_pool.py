@@ -1,5 +1,6 @@
 """The pool gives every slot back, moves memory between classes, and says who holds what."""
 
+import os
 import random
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.pool import CLASS_SIZES, BufferPool
 from tests.support.pools import core_with_pool, left_behind
+
+# The red zones of the debug build leave less of a unit, least for small slots.
+USABLE = 0.4 if os.environ.get("NETAPP_VARIANT") == "debug" else 0.7
 
 
 def stored(length: int) -> Chain:
@@ -27,7 +31,7 @@ def test_memory_of_one_size_serves_another_once_it_is_free():
             with pytest.raises(MemoryError):
                 while True:
                     kept.append(stored(length))
-            assert sum(len(one) for one in kept) > 0.7 * ((2 << 20) - (64 << 10) - (64 << 10))
+            assert sum(len(one) for one in kept) > USABLE * ((2 << 20) - (64 << 10) - (64 << 10))
             kept.clear()
         assert core.pool.counters()["units_restored"] > 0
 

@@ -1,0 +1,109 @@
+"""The key table against a dictionary."""
+
+import gc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netapp.iobuf.cursor import Cursor
+from netapp.iobuf.keys import KeyTable
+from tests.iobuf.test_cursor import split_at
+from tests.support.pools import core_with_pool
+
+SECRET = bytes(range(16))
+keys = st.binary(max_size=40)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), keys, st.integers()), max_size=200))
+@settings(deadline=None)
+def test_it_does_what_a_dictionary_does(steps):
+    table, model = KeyTable(SECRET), {}
+    for what, key, value in steps:
+        if what == "put":
+            assert table.put(key, value) == model.get(key)
+            model[key] = value
+        elif what == "get":
+            assert table.get(key) == model.get(key)
+        else:
+            assert table.pop(key) == model.pop(key, None)
+        assert len(table) == len(model)
+    assert sorted(table) == sorted(model.values())
+    for key in model:
+        assert key in table
+
+
+def test_it_grows_and_shrinks_through_many_keys():
+    table = KeyTable(SECRET)
+    for number in range(20_000):
+        table.put(b"key %d" % number, number)
+    assert all(table.get(b"key %d" % number) == number for number in range(20_000))
+    for number in range(0, 20_000, 2):
+        assert table.pop(b"key %d" % number) == number
+    assert len(table) == 10_000
+    assert all(table.get(b"key %d" % number) == (number if number % 2 else None) for number in range(20_000))
+
+
+def test_keys_that_differ_in_one_bit_or_in_length_are_different():
+    table = KeyTable(SECRET)
+    for length in range(70):
+        for byte in range(length):
+            key = bytearray(length)
+            key[byte] = 1
+            table.put(bytes(key), (length, byte))
+        table.put(bytes(length), length)
+    assert len(table) == sum(range(70)) + 70
+    assert table.get(bytes(33)) == 33
+
+
+def test_it_lets_go_of_what_it_held():
+    class Value:
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = len([o for o in gc.get_objects() if isinstance(o, Value)])
+        table = KeyTable(SECRET)
+        for number in range(100):
+            table.put(b"%d" % number, Value())
+            table.put(b"%d" % number, Value())
+        table.pop(b"7")
+        table.clear()
+        assert len(table) == 0 and table.get(b"8") is None
+        table.put(b"x", Value())
+        del table
+        assert len([o for o in gc.get_objects() if isinstance(o, Value)]) == before
+    finally:
+        gc.enable()
+
+
+def test_a_token_is_looked_up_where_it_lies():
+    table = KeyTable(SECRET)
+    table.put(b"alpha", 1)
+    table.put(b"b" * 70, 2)
+    text = b"get alpha  " + b"b" * 70 + b" missing\r\n"
+    with core_with_pool():
+        for cut in range(len(text)):
+            chain = split_at(text, [cut])
+            cursor = Cursor(chain)
+            assert cursor.line()
+            assert cursor.token() == b"get"
+            assert (cursor.look_up(table), cursor.token_length) == (1, 5)
+            assert (cursor.look_up(table), cursor.token_length) == (2, 70)
+            assert (cursor.look_up(table), cursor.token_length) == (None, 7)
+            assert (cursor.look_up(table), cursor.token_length) == (None, 0)
+            cursor.end_line()
+            assert cursor.remaining() == 0
+            del cursor, chain
+
+
+@pytest.mark.parametrize("call", ["get", "pop"])
+def test_a_key_is_bytes(call):
+    table = KeyTable(SECRET)
+    with pytest.raises(TypeError):
+        getattr(table, call)(None)
+    with pytest.raises(TypeError):
+        getattr(table, call)("text")
+    with pytest.raises(ValueError):
+        KeyTable(b"short")
