@@ -14,6 +14,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -33,6 +35,7 @@ C_FLAGS = [
     "-fno-strict-aliasing",
     "-Wno-unused-function",
     "-Wno-unused-variable",
+    "-Wno-sign-compare",  # Cython's own comparisons mix signs
     "-Werror=implicit-function-declaration",
     "-Werror=int-conversion",
     "-Werror=incompatible-pointer-types",
@@ -100,6 +103,30 @@ def leave_pointers_unchecked() -> None:
     multiprocessing.set_start_method("fork", force=True)  # the patch must reach the workers
 
 
+@contextmanager
+def progress_untold() -> Iterator[None]:
+    """Drops what is printed, in this process and its workers. Errors go to standard error, which stays."""
+    sys.stdout.flush()
+    kept, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(null)
+
+
+def may_share() -> bool:
+    """Whether Cython's worker processes can share locks: not where this user may not write to /dev/shm."""
+    try:
+        multiprocessing.Lock()
+    except OSError:
+        return False
+    return True
+
+
 class Build(build_ext):
     """cythonize, then compile: both in parallel and only what changed."""
 
@@ -120,12 +147,15 @@ class Build(build_ext):
         before = target.stat().st_mtime if target.exists() else 0.0
         super().build_extension(ext)
         if target.stat().st_mtime != before:
-            print(f"Compiled {ext.name}", flush=True)
+            print(f"netapp: compiled {ext.name}", flush=True)
 
     def run(self) -> None:
         if not self.extensions:
             return
         locks = self.lock()
+        missing = sum(not Path(self.get_ext_fullpath(e.name)).exists() for e in self.extensions)
+        if missing > 1:
+            print(f"netapp: compiling {missing} modules ({VARIANT}), which takes some minutes", flush=True)
         self.cythonize()
         super().run()
         if not ONLY:
@@ -162,13 +192,14 @@ class Build(build_ext):
             (APPLIANCE, [e for e in self.extensions if e.name.startswith("appliances.")]),
         ):
             try:
-                done = cythonize(
-                    group,
-                    build_dir=str(output),
-                    nthreads=JOBS if len(group) > 1 else 0,
-                    compiler_directives=directives | CHECKS[VARIANT],
-                    emit_linenums=VARIANT == "debug",  # AddressSanitizer then names lines of the .py
-                )
+                with progress_untold():
+                    done = cythonize(
+                        group,
+                        build_dir=str(output),
+                        nthreads=JOBS if len(group) > 1 and may_share() else 0,
+                        compiler_directives=directives | CHECKS[VARIANT],
+                        emit_linenums=VARIANT == "debug",  # AddressSanitizer then names lines of the .py
+                    )
             except CompileError as error:  # Cython has shown where
                 raise SystemExit(f"error: {error} does not compile") from None
             by_name = {e.name: e for e in done}

@@ -1,4 +1,5 @@
 """Clients of a memcached appliance, on a memory wire."""
+
 import cython
 
 if not cython.compiled:
@@ -12,7 +13,7 @@ from cython.cimports.netapp.ebb.core import Core
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_VALID, Chain
 from cython.cimports.netapp.iobuf.pool import PLACE_WIRE
 from cython.cimports.netapp.tcp.sequence import seq_add
-from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16, store32
+from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16
 from cython.cimports.netapp.wire.checksum import fold, sum_bytes, sum_pseudo_header
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_PSH, FLAG_SYN, OPTION_MSS, write
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
@@ -22,8 +23,19 @@ _WINDOW = cython.declare(uint16_t, 65535)
 
 
 class Traffic:
-    def __cinit__(self, core: Core, end: MemoryEnd, mac: bytes, source: bytes, destination: bytes, port: int,
-                  connections: int = 64, keys: int = 10_000, device_checksums: bool = True, seed: int = 1):
+    def __cinit__(
+        self,
+        core: Core,
+        end: MemoryEnd,
+        mac: bytes,
+        source: bytes,
+        destination: bytes,
+        port: int,
+        connections: int = 64,
+        keys: int = 10_000,
+        device_checksums: bool = True,
+        seed: int = 1,
+    ):
         """`core`: the clients', with a pool; `mac` and `destination`: the appliance's; addresses are 4 bytes."""
         i: uint32_t
         k: uint32_t
@@ -85,7 +97,14 @@ class Traffic:
         store16(at + 24, 0)
         (cython.cast(cython.pointer(uint16_t), at + 24))[0] = ~fold(sum_bytes(at + 14, 20, 0))
         write(
-            at + 34, load16(at + 34), load16(at + 36), c.seq, c.ack, 20 + length if flags & FLAG_SYN else 20, flags, _WINDOW
+            at + 34,
+            load16(at + 34),
+            load16(at + 36),
+            c.seq,
+            c.ack,
+            20 + length if flags & FLAG_SYN else 20,
+            flags,
+            _WINDOW,
         )
         memcpy(at + HEADER_BYTES, text, length)
         if self.device_checksums:
@@ -214,7 +233,7 @@ class Traffic:
         return 0
 
     def step(self):
-        done: cython.int
+        done: cython.int = 0
         with self.core:
             done = self.queue.poll(1 << 20)
             self.queue.flush()

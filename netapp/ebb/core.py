@@ -1,4 +1,5 @@
 """Ebbs: ids, references, representatives, faults (EbbRT, OSDI'16, section 3.2). The interface is in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:

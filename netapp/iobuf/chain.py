@@ -1,10 +1,11 @@
 """Chains of views on slots. Ownership and lifetimes are stated in the `.pxd`."""
+
 import cython
 
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-from cython.cimports.cpython.buffer import PyBUF_WRITABLE, Py_buffer
+from cython.cimports.cpython.buffer import Py_buffer, PyBUF_WRITABLE
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.cpython.memoryview import PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
@@ -19,7 +20,6 @@ from cython.cimports.netapp.iobuf.pool import (
     PLACE_USER,
     UNIT_BYTES,
     UNIT_CLASS,
-    BufferPool,
     class_of,
     external_slot,
     free_iobuf,

@@ -1,4 +1,5 @@
 """Reading fields, lines and tokens out of a chain, across its views."""
+
 import cython
 
 if not cython.compiled:
@@ -135,7 +136,7 @@ class Cursor:
         room: uint64_t
         hit: cython.pointer(uint8_t)
         before: uint8_t
-        if not self._step():
+        if self.view == cython.NULL or (self.next == self.limit and not self._step()):
             return False
         room = self.limit - self.next
         hit = cython.cast(cython.pointer(uint8_t), memchr(self.next, _NEWLINE, room if room < limit else limit))
@@ -169,16 +170,18 @@ class Cursor:
     def _measure(self):
         """Goes over spaces; the length of the token that begins there, 0 at the end of the line."""
         left: uint64_t
-        room: uint64_t
         hit: cython.p_void
         distance: int64_t
-        self.token_length = 0
-        if self.next == self.limit or self.next[0] == _SPACE or self.position >= self.line_end:
+        if self.position < self.line_end and self.view == self.line_view and self.next[0] == _SPACE:
+            # Tokens are one space apart, mostly.
+            self.next += 1
+            self.position += 1
+        if self.position >= self.line_end or self.next == self.limit or self.next[0] == _SPACE:
+            self.token_length = 0
             if not self._spaces():
                 return 0
         left = self.line_end - self.position
-        room = self.limit - self.next
-        if left <= room:
+        if self.view == self.line_view:
             hit = memchr(self.next, _SPACE, left)
             if hit != cython.NULL:
                 left = cython.cast(cython.pointer(uint8_t), hit) - self.next

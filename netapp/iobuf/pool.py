@@ -1,4 +1,5 @@
 """The pool: one region, carved into 4 KiB units, and these into slots of the smaller classes."""
+
 import cython
 
 if not cython.compiled:
@@ -7,8 +8,16 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memset
-from cython.cimports.posix.mman import MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
+from cython.cimports.posix.mman import (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    munmap,
+)
 
 # Bytes of a slot, by class. n of them make a 4 KiB unit; steps are such that a stored value wastes at most a fifth
 # (with two pieces between 1,360 and 1,707 bytes, see Chain.compact). Headers need 14 + 60 + 60 bytes at most, and the
@@ -255,7 +264,9 @@ class BufferPool:
         sizes: tuple = CLASS_SIZES
         memory: cython.p_void
         if size < 64 * UNIT_BYTES or reserve >= size:
-            raise ValueError(f"a pool of {size} bytes with a reserve of {reserve}: at least 256 KiB, reserve below size")
+            raise ValueError(
+                f"a pool of {size} bytes with a reserve of {reserve}: at least 256 KiB, reserve below size"
+            )
         for i in range(CLASSES):
             pool.classes[i].pool = pool
             pool.classes[i].size = sizes[i]

@@ -1,4 +1,5 @@
 """Configuration of TCP."""
+
 from dataclasses import dataclass, field
 
 MILLISECOND = 1_000_000
