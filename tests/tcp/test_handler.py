@@ -6,7 +6,7 @@ import pytest
 
 from netapp.iobuf.chain import Chain
 from netapp.tcp.config import TcpConfig
-from netapp.tcp.connection import SendQueueFull
+from netapp.tcp.connection import SendQueueFull, live_connections
 from netapp.tcp.handler import TcpHandler
 from tests.support.stack import SECOND, THEIRS, Recorder, flags_of, stack
 
@@ -331,6 +331,20 @@ def test_the_total_limit_starves_all_and_feeds_them_again():
         assert made[3].calls == ["connected", "closed"]
         greedy.send("R")
         assert [handler.data for handler in made[1:3]] == [b"request"] * 2
+
+
+def test_the_starved_that_end_are_not_kept():
+    with stack(TcpConfig(send_limit_total=10_000)) as s:
+        made = s.listen()
+        s.peer(port=1, window=0).open()
+        made[0].send(bytes(10_000))
+        live = live_connections()
+        for _ in range(10):
+            peer = s.peer(port=2).open()
+            peer.send("PA", b"request")
+            peer.send("R")
+        assert live_connections() == live
+        assert [handler.calls for handler in made[1:]] == [["connected", "closed"]] * 10
 
 
 def test_the_starved_are_fed_when_an_acknowledgment_makes_room():
