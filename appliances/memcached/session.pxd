@@ -12,6 +12,7 @@ from netapp.tcp.handler cimport TcpHandler
 cdef uint64_t GET, GETS, SET, ADD, REPLACE, CAS, NOREPLY, SWALLOW
 cdef bytes END, STORED, NOT_STORED, NOT_FOUND, EXISTS, ERROR, BAD_FORMAT, BAD_CHUNK, TOO_LARGE, NO_MEMORY
 cdef int64_t LONGEST_RELATIVE
+cdef uint64_t FIRST_SECOND
 cdef uint64_t LONGEST_LINE, LONGEST_GET, SMALL_PIECE
 cdef uint64_t KEY_MAX
 
@@ -25,7 +26,7 @@ cdef class Worker:
     cdef readonly Cursor ending              # of a value
     cdef readonly object commands            # name -> function(session, store, tokens) -> reply, or None to close
     cdef readonly int64_t began              # seconds since 1970, when the store's clock showed 0
-    cdef readonly int64_t began_ns           # the same on the event manager's clock
+    cdef readonly uint64_t began_ns          # when the worker was made, on the event manager's clock
     cdef readonly int requests_per_event     # -R
     cdef readonly int max_connections        # -c
     cdef readonly uint64_t max_item          # -I

@@ -51,12 +51,12 @@ class Worker:
         max_connections: int = 1024,
         max_item: int = 1 << 20,
     ) -> None:
-        """`began`: the time of day in seconds."""
+        """`began`: the time of day now, in seconds."""
         self.store = store
         self.events = events
         self.commands = commands
         self.began = began - FIRST_SECOND
-        self.began_ns = events.now - FIRST_SECOND * 1_000_000_000
+        self.began_ns = events.now
         self.requests_per_event = requests_per_event
         self.max_connections = max_connections
         self.max_item = max_item
@@ -193,7 +193,7 @@ class Session(TcpHandler):
         worker = self.worker
         store = worker.store.get()
         length = data.length
-        store.now = (worker.events.now - worker.began_ns) // 1_000_000_000
+        store.now = FIRST_SECOND + (worker.events.now - worker.began_ns) // 1_000_000_000
         reply = worker.reply
         if reply.length != 0:  # of an event that an exception ended
             reply.clear()

@@ -135,6 +135,7 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         node = Node(platform, device, found(options), NodeConfig(interfaces=(InterfaceConfig(tap.address),)))
         stack.callback(node.close)
         node.start()
+        _log.info("%s: MTU %d, features %#x; pool %d MiB", device.name, device.mtu, device.features, _pool_mib(node))
         opened.when_removed = lambda: node.events.spawn(partial(node.stop, 0))
         # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
         with Signals(interrupts, lambda: node.events.spawn(node.stop)):
@@ -143,6 +144,10 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         _closing_line(node)
         if opened.gone:
             raise TapError(errno.ENODEV, f"the tap device {tap.tap} was removed")
+
+
+def _pool_mib(node: Node) -> int:
+    return node.pool.free_bytes() >> 20
 
 
 def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:

@@ -88,6 +88,7 @@ class KeyTable:
         self.count += 1
         return None
 
+    @cython.overflowcheck(False)
     def pop(self, key):
         entry: cython.pointer(key_entry_t)
         at: uint64_t
