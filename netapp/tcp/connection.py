@@ -4,7 +4,6 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain, wrap
 from cython.cimports.netapp.net.address import format_address
 from cython.cimports.netapp.tcp.receive import finish, reset
@@ -45,7 +44,6 @@ class Connection:
         _live -= 1
 
     def send(self, data):
-        added: uint64_t
         if self.state == CLOSED or self.flags & FIN_QUEUED:
             raise ConnectionError("the connection is closed for sending")
         if self.send_queue.length >= self.tcp.config.send_limit:
@@ -54,12 +52,12 @@ class Connection:
                 raise SendQueueFull(f"{self.send_queue.length} bytes are queued: wait for writable()")
         if not isinstance(data, Chain):
             data = wrap(data)
-        added = cython.cast(Chain, data).length
+        self.tcp.queued_bytes += cython.cast(Chain, data).length
         self.send_queue.move_from(cython.cast(Chain, data))
-        self.tcp.queued_bytes += added
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
-        self.tcp.touch(self)
+        if not self.flags & TOUCHED:
+            self.tcp.touch(self)
 
     def close(self):
         if self.state == CLOSED or self.flags & FIN_QUEUED:

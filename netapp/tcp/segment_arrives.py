@@ -25,6 +25,7 @@ from cython.cimports.netapp.tcp.connection import (
     SYN_SENT,
     SYN_TIMED_OUT,
     TIME_WAIT,
+    TOUCHED,
     TIMER_LINGER,
     TIMER_RETRANSMIT,
     TIMING,
@@ -302,7 +303,8 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
         c.rcv_unacked += length
         # RFC 5681, 4.2: at least every second full-sized segment; else it waits for data to ride on.
         c.flags |= ACK_NOW if c.rcv_unacked >= 2 * cython.cast(uint32_t, c.rcv_largest) else ACK_DELAYED
-        c.tcp.touch(c)
+        if not c.flags & TOUCHED:
+            c.tcp.touch(c)
     if c.flags & FIN_AHEAD and c.rcv_fin == c.rcv_nxt:
         _fin_arrives(c, now)
     # State is settled: up to the handler.

@@ -44,6 +44,7 @@ from cython.cimports.netapp.wire.tcp import (
     FLAG_SYN,
     HEADER_BYTES_MIN,
     OFFSET_CHECKSUM,
+    OFFSET_FLAGS,
     write,
 )
 
@@ -96,26 +97,30 @@ def window_opens(c):
 
 @cython.cfunc
 @cython.inline
-@cython.exceptval(-1, check=False)
+@cython.exceptval(check=False)
 def _complete(
-    tcp: TcpManager, path: Path, pseudo: uint64_t, segment: Chain, header: cython.pointer(uint8_t), mss: uint32_t
-) -> cython.int:
-    """Checksum or its offload, segmentation offload, and down to IP. 1: the device's ring is full."""
+    segment: Chain, header: cython.pointer(uint8_t), features: uint32_t, pseudo: uint64_t, mss: uint32_t
+) -> cython.void:
+    """The checksum, or what the device needs to make it, and to cut what is longer than `mss`."""
     length: uint32_t = cython.cast(uint32_t, segment.length)
     pseudo += swap32(length)
-    checksum: uint16_t
-    if path.features & FEATURE_CHECKSUM:
-        checksum = fold(pseudo)
-        segment.offload.flags = CHECKSUM_PARTIAL
-        segment.offload.csum_start = 0
-        segment.offload.csum_offset = OFFSET_CHECKSUM
-        if length > mss + (header[12] >> 4) * 4:
-            segment.offload.gso_type = GSO_TCPV4
-            segment.offload.gso_size = cython.cast(uint16_t, mss)
-            segment.offload.header_length = (header[12] >> 4) * 4
-    else:
-        checksum = ~fold(sum_chain(segment, 0, pseudo))
-    (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = checksum
+    if not features & FEATURE_CHECKSUM:
+        (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = ~fold(sum_chain(segment, 0, pseudo))
+        return
+    (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = fold(pseudo)
+    segment.offload.flags = CHECKSUM_PARTIAL
+    segment.offload.csum_start = 0
+    segment.offload.csum_offset = OFFSET_CHECKSUM
+    if length > mss + HEADER_BYTES_MIN and not header[OFFSET_FLAGS] & FLAG_SYN:
+        segment.offload.gso_type = GSO_TCPV4
+        segment.offload.gso_size = cython.cast(uint16_t, mss)
+        segment.offload.header_length = HEADER_BYTES_MIN
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _send(tcp: TcpManager, path: Path, segment: Chain) -> cython.int:
+    """Down to IP. 1: the device's ring is full."""
     if path.send(segment, _PROTOCOL):
         tcp.counts.segments_out += 1
         return 0
@@ -125,12 +130,12 @@ def _complete(
 
 @cython.cfunc
 @cython.inline
-def _fresh(tcp: TcpManager) -> Chain:
+def _fresh(c: Connection) -> Chain:
     """An empty chain: the last segment's, unless it waits somewhere, for an address say."""
-    segment: Chain = tcp.segment
+    segment: Chain = c.tcp.segment
     if segment is None or Py_REFCNT(segment) != 2 or segment.head != cython.NULL:
         segment = Chain.__new__(Chain)
-        tcp.segment = segment
+        c.tcp.segment = segment
     else:
         memset(cython.address(segment.offload), 0, cython.sizeof(offload_t))
     return segment
@@ -175,7 +180,7 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_
     """One segment with the queue's next `length` bytes and an acknowledgment. 0: sent, and the cut moved on by `length`.
     Not 0: not sent, as output() says.
     """
-    segment: Chain = _fresh(c.tcp)
+    segment: Chain = _fresh(c)
     view: cython.pointer(iobuf_t) = c.cut_view
     at: cython.pointer(uint8_t) = c.cut_at
     header: cython.pointer(uint8_t)
@@ -200,10 +205,13 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_
         flags | FLAG_ACK,
         cython.cast(uint16_t, window if window < 65535 else 65535),
     )
-    if _complete(c.tcp, c.path, c.pseudo, segment, header, c.snd_mss):
+    _complete(segment, header, c.path.features, c.pseudo, c.snd_mss)
+    if not c.path.send(segment, _PROTOCOL):
+        c.tcp.counts.transmit_full += 1
         c.cut_view = view
         c.cut_at = at
         return 1
+    c.tcp.counts.segments_out += 1
     # Every segment carries the acknowledgment.
     if c.flags & (ACK_NOW | ACK_DELAYED):
         c.flags &= ~(ACK_NOW | ACK_DELAYED)
@@ -406,7 +414,8 @@ def send_syn(c, now):
     write_syn_options(
         header + HEADER_BYTES_MIN, c.rcv_mss, active or c.flags & WINDOW_SCALING, c.tcp.config.window_scale
     )
-    return _complete(c.tcp, c.path, c.pseudo, segment, header, c.snd_mss)
+    _complete(segment, header, c.path.features, c.pseudo, c.snd_mss)
+    return _send(c.tcp, c.path, segment)
 
 
 @cython.cfunc
@@ -431,7 +440,8 @@ def _send_bare(
         0,
     )
     pseudo: uint64_t = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, 0)
-    return _complete(tcp, path, pseudo, segment, header, 65535)
+    _complete(segment, header, path.features, pseudo, 65535)
+    return _send(tcp, path, segment)
 
 
 def send_reset(c):

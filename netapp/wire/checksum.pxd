@@ -34,7 +34,17 @@ cdef extern from *:
         return netapp_add64(netapp_add64(total, word + 16), word + 24);
     }
     #endif
+    /* Each half is added to the other by a rotation: the upper half of the sum has the carry of the lower. */
+    static inline uint16_t netapp_fold(uint64_t total) {
+        uint32_t half;
+        total += total >> 32 | total << 32;
+        half = (uint32_t)(total >> 32);
+        half += half >> 16 | half << 16;
+        return (uint16_t)(half >> 16);
+    }
     """
+    # The 16-bit one's complement sum, not complemented: 0xffff for bytes whose checksum is right.
+    uint16_t fold "netapp_fold"(uint64_t total) noexcept nogil
     uint64_t add64 "netapp_add64"(uint64_t total, const void* at) noexcept nogil      # 8 bytes
     uint64_t add256 "netapp_add256"(uint64_t total, const void* at) noexcept nogil    # 32 bytes
 
@@ -47,14 +57,6 @@ cdef inline uint64_t sum_pseudo_header(
 ) noexcept:
     """IPv4 (RFC 9293, 3.1), addresses as in memory. `length` may exceed 16 bits: a frame that the device cuts."""
     return <uint64_t>source + destination + swap32(protocol) + swap32(length)
-
-cdef inline uint16_t fold(uint64_t total) noexcept:
-    """The 16-bit one's complement sum, not complemented: 0xffff for bytes whose checksum is right."""
-    total = <uint32_t>total + (total >> 32)
-    total = <uint32_t>total + (total >> 32)
-    total = (total & 0xffff) + (total >> 16)
-    total = (total & 0xffff) + (total >> 16)
-    return <uint16_t>total
 
 cdef inline uint16_t updated(uint16_t checksum, uint16_t old, uint16_t new) noexcept:
     """The checksum after one 16-bit word changed (RFC 1624, equation 3); all three as in memory."""
