@@ -39,7 +39,6 @@ def _set_up_logging(verbose: int) -> None:
     handler.setFormatter(_Format(tracebacks=verbose >= 2))
     root = logging.getLogger("netapp")
     root.handlers = [handler]
-    root.propagate = False
     root.setLevel(_LEVELS[min(verbose, 2)])
 
 

@@ -1,12 +1,23 @@
 """The command line: what it lists, how it refuses. Errors are one line on stderr, status 1 or 2."""
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from netapp.cli.find import NotFound, find_appliance, from_sources
 from netapp.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    logger = logging.getLogger("netapp")
+    handlers, level = logger.handlers, logger.level
+    yield
+    logger.handlers = handlers
+    logger.setLevel(level)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
