@@ -76,6 +76,7 @@ class Stack:
         self.network.add_interface(self.wire.a.queues[0], InterfaceConfig(f"{OURS}/24"))
         core.attach(self.wire.a)
         self.tcp: TcpManager = EbbRef(TCP_ID)()
+        self.listener: Any = None
 
     @property
     def now(self) -> int:
@@ -146,7 +147,7 @@ class Stack:
             made.append(handler)
             return handler
 
-        self.tcp.listen(port, make, **options)
+        self.listener = self.tcp.listen(port, make, **options)
         return made
 
     def peer(self, **options: Any) -> "Peer":

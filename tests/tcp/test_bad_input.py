@@ -2,6 +2,7 @@
 
 import random
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +35,7 @@ def dropped(s):
     return {name: n for name, n in s.counters.items() if name.startswith("dropped_") and n}
 
 
-@pytest.mark.parametrize("length", range(0, 20))
+@pytest.mark.parametrize("length", range(20))
 def test_a_truncated_header(length):
     with stack() as s:
         s.listen()
@@ -97,7 +98,7 @@ def into(s, state):
     peer.open()
     handler = made[0]
     handler.send(b"unacknowledged" * 300)
-    fin = None
+    fin: Any = None
     if state in ("CLOSE_WAIT", "LAST_ACK"):
         peer.send("FA")
     if state in ("FIN_WAIT_1", "FIN_WAIT_2", "CLOSING", "TIME_WAIT", "LAST_ACK"):
@@ -181,7 +182,7 @@ def test_flipped_bits():
                 peer.get()
                 peer.acknowledge()
         s.core.settle()
-        assert set(made[0].data[i : i + len(text)] for i in range(0, len(made[0].data), len(text))) == {text}
+        assert {made[0].data[i : i + len(text)] for i in range(0, len(made[0].data), len(text))} == {text}
         assert s.counters["dropped_checksum"] > 250
         s.frames()
 
@@ -192,7 +193,7 @@ def test_a_storm_leaves_nothing(seed):
     choose = random.Random(seed)
     with stack(CONFIG, pool=16 << 20) as s:
         made = s.echo()
-        known = {}
+        known: dict[int, tuple[int, int]] = {}
         most = 0
         for _ in range(1500):
             port = choose.randrange(1, 80)

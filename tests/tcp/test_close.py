@@ -1,5 +1,6 @@
 """Closing: RFC 9293, 3.6 and figure 5, every way through it."""
 
+import dpkt
 import pytest
 
 from netapp.tcp.config import TcpConfig
@@ -71,7 +72,7 @@ def test_unless_overridden_peer_closed_closes():
         def closed(self, error):
             ends.append(error)
 
-    ends = []
+    ends: list[object] = []
     with stack() as s:
         s.tcp.listen(7, Plain)
         peer = s.peer().open()
@@ -150,7 +151,7 @@ def test_fin_follows_what_is_queued():
         handler.send(bytes(100_000))
         handler.close()
         assert s.state() == "FIN_WAIT_1"
-        fins = []
+        fins: list[dpkt.tcp.TCP] = []
         while len(peer.received) < 100_000 or not fins:
             found = peer.get()
             assert found
@@ -163,7 +164,7 @@ def test_fin_follows_what_is_queued():
 
 def test_text_and_fin_of_one_turn_share_a_segment():
     with stack() as s:
-        handler, peer = opened(s, receive=lambda self, data: (self.send(b"bye"), self.close()))
+        _, peer = opened(s, receive=lambda self, data: (self.send(b"bye"), self.close()))
         peer.send("PA", b"hello")
         last = peer.one()
         assert (flags_of(last), bytes(last.data)) == ("FPA", b"bye")

@@ -8,14 +8,12 @@ from tests.support.stack import Recorder, stack
 
 # Connections open at this offset from the peer's initial number; several of them lie around the end of the space.
 STARTS = st.sampled_from([1000, 2**32 - 1, 2**32 - 2, 2**32 - 300, 2**31 - 100])
-PIECES = st.lists(
-    st.tuples(st.integers(0, 2000), st.integers(1, 700), st.integers(0, 255)), min_size=1, max_size=40
-)
+PIECES = st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 700), st.integers(0, 255)), min_size=1, max_size=40)
 
 
 def model(pieces, begin=0, taken=b""):
     """What came first stays; the bytes in order from `begin`, after all `pieces`."""
-    known = {}
+    known: dict[int, int] = {}
     for start, data in pieces:
         for i, byte in enumerate(data):
             known.setdefault(start + i, byte)

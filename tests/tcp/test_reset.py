@@ -1,6 +1,8 @@
 """RST and attacks in the blind: RFC 9293, 3.5.2 and 3.10.7; RFC 5961."""
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from netapp.tcp.config import TcpConfig
 from tests.support.stack import SECOND, THEIRS, flags_of, stack
@@ -61,7 +63,7 @@ def test_a_reset_elsewhere_in_the_window_is_challenged(state, off):
 @pytest.mark.parametrize("off", [-1, -1000, WINDOW + 1, 1 << 31])
 def test_a_reset_outside_the_window_does_nothing(off):
     with stack(TcpConfig(receive_window=WINDOW)) as s:
-        handler, peer = opened(s)
+        _, peer = opened(s)
         peer.send("R", seq=peer.seq + off)
         peer.nothing()
         assert s.state() == "ESTABLISHED" and s.counters["dropped_sequence"] == 1
@@ -72,7 +74,7 @@ def test_a_reset_outside_the_window_does_nothing(off):
 @pytest.mark.parametrize("off", [0, 100])
 def test_a_syn_is_challenged(state, flags, off):
     with stack() as s:
-        handler, peer = opened(s, state)
+        _, peer = opened(s, state)
         peer.send(flags, seq=peer.seq + off)
         challenge = peer.one()
         assert (flags_of(challenge), challenge.ack) == ("A", peer.seq)
@@ -81,7 +83,7 @@ def test_a_syn_is_challenged(state, flags, off):
 
 def test_challenges_are_throttled():
     with stack() as s:
-        handler, peer = opened(s)
+        _, peer = opened(s)
         for _ in range(3):
             for _ in range(150):
                 peer.send("S", seq=peer.seq)
@@ -217,13 +219,10 @@ def test_connections_are_told_apart():
 
 def test_segments_to_groups_are_not_answered():
     """RFC 9293, 3.10.7.2 (MUST-57)."""
-    from scapy.layers.inet import IP, TCP
-    from scapy.layers.l2 import Ether
-
     with stack() as s:
         s.listen()
         for destination in ("10.99.0.255", "255.255.255.255", "224.0.0.1"):
-            frame = Ether(src=s.end.mac, dst=b"\xff" * 6) / IP(src=THEIRS, dst=destination) / TCP(sport=1, dport=7, flags="S")
-            s.send_frame(bytes(frame))
+            packet = IP(src=THEIRS, dst=destination) / TCP(sport=1, dport=7, flags="S")
+            s.send_frame(bytes(Ether(src=s.end.mac, dst=b"\xff" * 6) / packet))
         assert s.frames() == []
         assert s.counters["dropped_multicast"] == 3

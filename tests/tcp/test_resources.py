@@ -142,7 +142,7 @@ def test_without_slots_nothing_is_lost(what):
         peer = s.peer()
         if what != "handshake":
             peer.open()
-        handler = made[0] if made else None
+        handler = made[0] if made else Recorder()
         text = bytes(i & 255 for i in range(5000))
         if what == "retransmission":
             handler.send(text)
@@ -308,7 +308,8 @@ def test_nothing_grows_over_many_requests():
             seq, ack = (seq + 7) % 2**32, (ack + 7) % 2**32
             if i % (requests // 4) == requests // 8:
                 gc.collect()
-                counts.append((s.core.pool.live_slots(), s.core.pool.live_iobufs(), live_chains(), len(gc.get_objects())))
+                pool = s.core.pool
+                counts.append((pool.live_slots(), pool.live_iobufs(), live_chains(), len(gc.get_objects())))
         assert counts[1][:3] == counts[-1][:3]
         assert abs(counts[1][3] - counts[-1][3]) < 100
         assert s.counters["retransmitted"] == 0

@@ -1,5 +1,6 @@
 """The retransmission time-out: RFC 6298; giving up: RFC 9293, 3.8.3."""
 
+import dpkt
 import pytest
 
 from netapp.tcp.config import TcpConfig
@@ -59,7 +60,7 @@ def test_the_time_out_is_at_least_200_ms_and_at_most_60_s():
 
 def test_before_a_measurement_it_is_one_second():
     with stack() as s:
-        _, peer = s.connect()
+        s.connect()
         assert s.until_sent()[0] == SECOND
 
 
@@ -124,10 +125,10 @@ def test_when_all_is_acknowledged_nothing_is_sent_again():
 
 def test_the_peer_is_given_up_once():
     with stack() as s:
-        handler, peer = established(s)
+        handler, _ = established(s)
         handler.send(b"data")
         begun = s.now
-        last = []
+        last: list[dpkt.tcp.TCP] = []
         while handler.connection is not None:
             _, found = s.until_sent()
             last = found or last

@@ -194,7 +194,7 @@ def test_a_window_of_zero_is_probed_with_back_off():
         assert made[0].calls == ["connected"], "while the peer answers it is not given up"
         assert s.counters["window_probes"] == 29
         peer.acknowledge(window=60_000)
-        assert [one.seq for one in peer.get()][0] == peer.ack - 10_000
+        assert peer.get()[0].seq == peer.ack - 10_000
         assert peer.received == bytes(10_000)
         assert s.until_sent()[0] < 300 * MS, "the time-out is that of the round trip again"
 
