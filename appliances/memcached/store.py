@@ -102,6 +102,7 @@ class Store(Representative):
         old = self.items.put(key, item)
         if old is not None:
             self._unlink(old)
+            item.key = old.key  # which the table keeps
         if not self._room(item.size):
             self.items.pop(key)
             raise MemoryError("-m is smaller than this item")
