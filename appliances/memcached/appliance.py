@@ -86,6 +86,7 @@ class Memcached(Appliance):
     def stop(self) -> None:
         self.worker.draining = True
         self.worker.reply.clear()
+        self.worker.value.clear()
 
     def hint(self, address: str) -> str:
         script = r"set k 0 0 5\r\nhello\r\nget k\r\nquit\r\n"

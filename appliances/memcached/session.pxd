@@ -10,7 +10,7 @@ from netapp.tcp.handler cimport TcpHandler
 
 
 cdef uint64_t GET, GETS, SET, ADD, REPLACE, CAS, NOREPLY, SWALLOW
-cdef bytes END, STORED, NOT_STORED, NOT_FOUND, EXISTS, ERROR, BAD_FORMAT, BAD_CHUNK, TOO_LARGE, NO_MEMORY
+cdef bytes CRLF, END, STORED, NOT_STORED, NOT_FOUND, EXISTS, ERROR, BAD_FORMAT, BAD_CHUNK, TOO_LARGE, NO_MEMORY
 cdef int64_t LONGEST_RELATIVE
 cdef uint64_t FIRST_SECOND
 cdef uint64_t LONGEST_LINE, LONGEST_GET, SMALL_PIECE
@@ -23,7 +23,7 @@ cdef class Worker:
     cdef readonly EventManager events
     cdef readonly Chain reply
     cdef readonly Cursor cursor
-    cdef readonly Cursor ending              # of a value
+    cdef readonly Chain value                # that is being stored; empty between calls
     cdef readonly object commands            # name -> function(session, store, tokens) -> reply, or None to close
     cdef readonly int64_t began              # seconds since 1970, when the store's clock showed 0
     cdef readonly uint64_t began_ns          # when the worker was made, on the event manager's clock

@@ -28,6 +28,7 @@ SET, ADD, REPLACE, CAS = word(b"set"), word(b"add"), word(b"replace"), word(b"ca
 NOREPLY = word(b"noreply")
 SWALLOW = 1  # instead of a command's name, and less than any: its value is dropped
 
+CRLF = b"\r\n"
 END, STORED, NOT_STORED = b"END\r\n", b"STORED\r\n", b"NOT_STORED\r\n"
 NOT_FOUND, EXISTS = b"NOT_FOUND\r\n", b"EXISTS\r\n"
 
@@ -62,7 +63,7 @@ class Worker:
         self.max_item = max_item
         self.reply = Chain()
         self.cursor = Cursor()
-        self.ending = Cursor()
+        self.value = Chain()
         self.connections = 0
         self.draining = False
         self.reset_counters()
@@ -225,7 +226,7 @@ class Session(TcpHandler):
                     break
                 cursor.end_line()
         start = cursor.position
-        cursor.reset(reply)
+        cursor.release()
         if reply.length != 0:
             worker.bytes_written += reply.length
             self.send(reply)
@@ -309,7 +310,7 @@ class Session(TcpHandler):
         exptime = cursor.number()
         length = cursor.number()
         unique = cursor.number() if verb == CAS else 0
-        last = cursor.word()
+        last = cursor.word() if cursor.more() else 0
         if (
             key is None
             or length < 0
@@ -321,7 +322,7 @@ class Session(TcpHandler):
             or length > 0x7FFFFFFD
             or len(key) > KEY_MAX
             or (last != 0 and last != NOREPLY)
-            or cursor.token() is not None
+            or cursor.more()
         ):
             self.odd_storage(store, verb, self.tokens(start, data))
             return
@@ -405,12 +406,14 @@ class Session(TcpHandler):
         if self.reserved != 0:
             store.release(self.reserved)
             self.reserved = 0
-        value = cursor.take(self.awaited)
-        worker.ending.reset(value)
-        worker.ending.skip(self.awaited - 2)
+        value = worker.value
+        if value.length != 0:  # of an event that an exception ended
+            value.discard(value.length)
+        cursor.take_into(value, self.awaited)
         worker.cmd_set += 1
-        answer = self.store_value(store, value) if worker.ending.read_uint(2) == 0x0D0A else BAD_CHUNK
-        worker.ending.reset(worker.reply)
+        answer = self.store_value(store, value) if value.ends_with(CRLF) else BAD_CHUNK
+        if value.length != 0:  # it was not stored
+            value.discard(value.length)
         self.verb = 0
         if not self.noreply:
             worker.reply.write(answer)

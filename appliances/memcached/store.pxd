@@ -27,6 +27,7 @@ cdef class Item:
     cdef readonly uint64_t unique            # of `cas`
     cdef readonly uint64_t size              # bytes that -m counts
     cdef readonly bint fetched
+    cdef bint used                           # since it was last at the old end
     cdef Item older                          # the store's order of use; a ring
     cdef Item newer
     cpdef bytes value(self)                  # a copy
@@ -52,12 +53,11 @@ cdef class Store(Representative):
     cdef readonly uint64_t reclaimed
     cdef readonly uint64_t get_expired
     cdef readonly uint64_t get_flushed
-    # The item, which becomes the one used last. None: there is none, or it has expired.
+    # The item, which is marked as used. None: there is none, or it has expired.
     @cython.locals(item=Item)
     cpdef Item find(self, bytes key)
     @cython.locals(item=Item)
     cpdef Item look_up(self, Cursor cursor)  # of the cursor's next token
-    @cython.locals(before=Item, after=Item, ring=Item)
     cdef Item _used(self, Item item)
     cdef bytes _tail(self, uint64_t flags, uint64_t length)
     # Puts an item there, in place of one with its key. `data` is emptied: the value with its \r\n. MemoryError: no room.
@@ -73,7 +73,7 @@ cdef class Store(Representative):
     cdef Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
     cdef Chain _kept(self, Chain data)
     cdef bint _gone(self, Item item) noexcept
-    @cython.locals(oldest=Item)
+    @cython.locals(oldest=Item, ring=Item, rounds=int)
     cdef bint _evict(self) except -1
     cdef bint _room(self, uint64_t size) except -1
     cdef object _unlink(self, Item item)

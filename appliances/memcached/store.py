@@ -19,6 +19,8 @@ SMALL = 256  # a value up to this is copied into the reply
 JOINED = 1024  # up to this the head of the reply shares a slot with the data
 EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
 
+SECOND_CHANCES = 50  # used items passed over at an eviction, at most: it must not hold the loop up
+
 VALUE, END = b"VALUE ", b"END\r\n"
 
 
@@ -33,6 +35,7 @@ class Item:
     size: int
     header: int
     fetched: bool
+    used: bool  # since it was last at the old end
     small: bytes | None
     views: Chain  # None where `small` is used
     older: "Item"  # None, as the next, where the item is not in the store
@@ -74,7 +77,7 @@ class Store(Representative):
         return None if item is None else self._used(item)
 
     def _used(self, item: Item) -> Item | None:
-        """The item, which becomes the one used last; None: it is gone."""
+        """The item, marked as used; None: it is gone."""
         if (item.expires != 0 or self.flushed_at != 0) and self._gone(item):
             if item.expires != 0 and item.expires <= self.now:
                 self.get_expired += 1
@@ -84,17 +87,7 @@ class Store(Representative):
             self.remove(item)
             return None
         item.fetched = True
-        ring = self.ring
-        if item.newer is not ring:
-            before = item.older
-            after = item.newer
-            before.newer = after
-            after.older = before
-            before = ring.older
-            before.newer = item
-            item.older = before
-            item.newer = ring
-            ring.older = item
+        item.used = True
         return item
 
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
@@ -131,7 +124,7 @@ class Store(Representative):
         item.expires = expires
         item.stored = self.now
         item.header = whole.length
-        item.fetched = False
+        item.fetched = item.used = False
         item.size = ITEM_BYTES + len(key)
         item.small = None
         item.views = item.older = item.newer = None  # type: ignore[assignment]
@@ -190,8 +183,22 @@ class Store(Representative):
 
     def _evict(self) -> bool:
         """Gives the memory of the item back that was not used for longest; False: there is none."""
-        oldest = self.ring.newer
-        if oldest is self.ring:
+        ring = self.ring
+        oldest = ring.newer
+        # Those that were used since they came to the end get another round (the clock algorithm): a look-up only marks,
+        # which costs less than moving the item in the list every time.
+        rounds = SECOND_CHANCES
+        while oldest is not ring and oldest.used and rounds != 0:
+            rounds -= 1
+            oldest.used = False
+            ring.newer = oldest.newer
+            oldest.newer.older = ring
+            oldest.older = ring.older
+            oldest.newer = ring
+            ring.older.newer = oldest
+            ring.older = oldest
+            oldest = ring.newer
+        if oldest is ring:
             return False
         if self._gone(oldest):
             self.reclaimed += 1

@@ -63,6 +63,7 @@ cdef class Chain:
     cpdef object discard(self, uint64_t length)      # drops bytes at the front
     cpdef object drop_tail(self, uint64_t length)
     cpdef bytes tobytes(self)
+    cpdef bint ends_with(self, bytes data) except -1
     cpdef object clear(self)
     cpdef uint64_t pinned(self)                      # bytes of slots that this chain keeps alive, each view on its own
     cpdef Chain stored(self)                         # what to keep: itself, or a compact copy (design: 1.45)

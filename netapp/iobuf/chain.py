@@ -6,10 +6,10 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.buffer import Py_buffer, PyBUF_WRITABLE
-from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cython.cimports.cpython.memoryview import PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memcmp, memcpy
 from cython.cimports.netapp.iobuf.pool import (
     CLASSES,
     FRAME_BYTES,
@@ -324,11 +324,28 @@ class Chain:
             raise MemoryError("no memory for another view")
 
     def write(self, data):
+        length: uint64_t
+        slot: cython.pointer(slot_t) = self.write_slot
+        tail: cython.pointer(iobuf_t) = self.tail
         if data is None:
             raise TypeError("write() takes bytes")
-        if not self.append_copy(
-            cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), len(data), PLACE_APPLIANCE
-        ):
+        length = PyBytes_GET_SIZE(data)
+        if slot != cython.NULL and length <= slot.size - cython.cast(uint64_t, self.write_next - slot.memory):
+            # Mostly the slot has room.
+            if tail != cython.NULL and tail.slot == slot and tail.data + tail.length == self.write_next:
+                tail.length += cython.cast(uint32_t, length)
+                self.length += length
+            else:
+                tail = new_iobuf(slot, self.write_next, cython.cast(uint32_t, length))
+                if tail == cython.NULL:
+                    raise MemoryError("no memory for another view")
+                slot.references += 1
+                self.append_view(tail)
+            memcpy(self.write_next, PyBytes_AS_STRING(data), length)
+            self.write_next += length
+            slot.home.pool.copied[PLACE_APPLIANCE] += length
+            return
+        if not self.append_copy(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), length, PLACE_APPLIANCE):
             raise MemoryError("the buffer pool is exhausted")
 
     def split(self, length):
@@ -359,6 +376,19 @@ class Chain:
             self.copy_out(0, cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(copy)), self.length)
             self.head.slot.home.pool.copied[PLACE_USER] += self.length
         return copy
+
+    def ends_with(self, data):
+        last: uint8_t[16]
+        length: uint64_t
+        if data is None or len(data) > 16:
+            raise ValueError("ends_with() takes up to 16 bytes")
+        length = PyBytes_GET_SIZE(data)
+        if length > self.length:
+            return False
+        if self.tail != cython.NULL and self.tail.length >= length:
+            return memcmp(self.tail.data + self.tail.length - length, PyBytes_AS_STRING(data), length) == 0
+        self.copy_out(self.length - length, last, length)
+        return memcmp(last, PyBytes_AS_STRING(data), length) == 0
 
     def clear(self):
         """Gives everything back: the views, and the slot that write() goes on in."""

@@ -38,10 +38,12 @@ cdef class Cursor:
     cdef uint64_t _measure(self) noexcept
     cdef bytes _across(self, uint64_t length)
     cpdef object reset(self, Chain chain)
+    cpdef object release(self)                       # lets go of the chain; reset() comes before anything else
     cpdef object skip(self, uint64_t length)
     cpdef uint64_t remaining(self)
     cpdef bytes read(self, uint64_t length)          # raises EOFError when so much is not there
     cpdef Chain take(self, uint64_t length)          # the same as views
+    cpdef object take_into(self, Chain chain, uint64_t length)   # the same, to the end of a chain of the caller's
     cpdef int64_t find(self, int byte, uint64_t limit=*) except -2   # distance to the byte, -1: not within limit
     cpdef uint64_t read_uint(self, int length) except? 0             # big-endian, 1 to 8 bytes
     # Lines of text protocols: tokens apart by spaces, the line ends with \n or \r\n.

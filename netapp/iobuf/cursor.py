@@ -44,6 +44,13 @@ class Cursor:
             self.next = self.view.data
             self.limit = self.view.data + self.view.length
 
+    def release(self):
+        self.chain = None
+        self.view = cython.NULL
+        self.line_view = cython.NULL
+        self.position = 0
+        self.line_end = 0
+
     def remaining(self):
         return self.chain.length - self.position
 
@@ -86,13 +93,18 @@ class Cursor:
 
     def take(self, length):
         found: Chain = Chain.__new__(Chain)
+        self.take_into(found, length)
+        return found
+
+    def take_into(self, chain, length):
+        if chain is None or chain is self.chain:
+            raise TypeError("take_into() takes another chain")
         if length > self.chain.length - self.position:
             raise EOFError(f"take({length}) with {self.chain.length - self.position} bytes left")
         if length and self._step():
-            if not found.append_range(self.view, self.next - self.view.data, length):
+            if not chain.append_range(self.view, self.next - self.view.data, length):
                 raise MemoryError("no memory for another view")
             self._skip(length)
-        return found
 
     def find(self, byte, limit=0xFFFFFFFFFFFFFFFF):
         view: cython.pointer(iobuf_t) = self.view
