@@ -60,6 +60,9 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
     c.send_queue.advance(length)
     if c.send_queue.length == 0:
         c.cut_view = cython.NULL
+        if c.send_queue.write_slot != cython.NULL:
+            # An idle connection keeps no slot for small sends to come.
+            c.send_queue.clear()
     c.tcp.queued_bytes -= length
     c.snd_una = ack
     if c.flags & IN_RECOVERY:

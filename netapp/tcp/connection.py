@@ -22,6 +22,9 @@ _NAMES = (
     "TIME_WAIT",
 )
 
+# Bytes up to which send() copies: a reference to them would cost more.
+_SMALL_SEND = cython.declare(cython.Py_ssize_t, 256)
+
 _live = cython.declare(cython.longlong, 0)
 
 
@@ -50,10 +53,15 @@ class Connection:
             self.flags |= WAS_FULL
             if not self.flags & IN_RECEIVE:
                 raise SendQueueFull(f"{self.send_queue.length} bytes are queued: wait for writable()")
-        if not isinstance(data, Chain):
-            data = wrap(data)
-        self.tcp.queued_bytes += cython.cast(Chain, data).length
-        self.send_queue.move_from(cython.cast(Chain, data))
+        if isinstance(data, bytes) and len(data) <= _SMALL_SEND:
+            # Small ones share slots: one each would pin far more than send_limit says.
+            self.send_queue.write(data)
+            self.tcp.queued_bytes += len(cython.cast(bytes, data))
+        else:
+            if not isinstance(data, Chain):
+                data = wrap(data)
+            self.tcp.queued_bytes += cython.cast(Chain, data).length
+            self.send_queue.move_from(cython.cast(Chain, data))
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
         if not self.flags & TOUCHED:

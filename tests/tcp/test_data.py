@@ -226,3 +226,19 @@ def test_what_a_connection_says_of_itself():
         assert connection.queued == 0
         assert "ESTABLISHED" in repr(connection)
         del connection
+
+
+def test_small_sends_share_slots_and_an_idle_connection_keeps_none():
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open()
+        before = s.core.pool.live_slots()
+        with s.core.core:
+            for _ in range(3000):
+                made[0].send(b"ab")
+        assert s.core.pool.live_slots() - before <= 4
+        while len(peer.received) < 6000:
+            peer.get()
+            peer.acknowledge()
+        assert peer.received == b"ab" * 3000
+        assert s.core.pool.live_slots() == before
