@@ -7,7 +7,7 @@ SECOND = 1_000_000_000
 
 
 def _option(default: int, help_text: str) -> int:
-    return field(default=default, metadata={"help": help_text})  # type: ignore[no-any-return]
+    return field(default=default, metadata={"help": help_text})
 
 
 @dataclass(frozen=True)

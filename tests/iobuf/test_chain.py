@@ -78,7 +78,7 @@ def test_any_sequence_of_operations_does_to_a_chain_what_it_does_to_bytes(steps)
         for other, its_bytes in kept:
             assert bytes(other) == its_bytes
         kept.clear()
-        chain = other = None
+        chain = other = None  # type: ignore[assignment]
 
 
 @given(pieces, st.data())
@@ -158,7 +158,7 @@ def test_bytes_that_can_change_are_not_sent_by_reference(wrong):
         with pytest.raises(TypeError):
             chain.append("text")
         with pytest.raises(TypeError):
-            chain.write(None)
+            chain.write(None)  # type: ignore[arg-type]
         with pytest.raises(ValueError):
             chain.append(chain)
         del chain

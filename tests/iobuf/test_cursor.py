@@ -1,5 +1,7 @@
 """Cursors read across views what is there, and say when it is not."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ def split_at(content: bytes, cuts: list[int]) -> Chain:
     """A chain of `content` with a view of its own between every two cuts."""
     whole = Chain()
     edges = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
-    for start, end in zip(edges, edges[1:]):
+    for start, end in pairwise(edges):
         part = Chain()
         part.write(content[start:end])
         whole.append(part)
@@ -63,7 +65,10 @@ def test_reads_are_those_of_bytes(content, cuts, reads):
 words = st.lists(st.binary(min_size=1, max_size=12).filter(lambda w: not set(w) & set(b" \r\n")), max_size=5)
 
 
-@given(st.lists(st.tuples(words, st.sampled_from([b"\r\n", b"\n"]), st.integers(1, 3)), max_size=4), st.lists(st.integers(0, 200), max_size=6))
+@given(
+    st.lists(st.tuples(words, st.sampled_from([b"\r\n", b"\n"]), st.integers(1, 3)), max_size=4),
+    st.lists(st.integers(0, 200), max_size=6),
+)
 @settings(deadline=None)
 def test_lines_and_tokens_are_those_of_split(lines, cuts):
     content = b"".join((b" " * spaces).join(tokens) + b" " * (spaces - 1) + end for tokens, end, spaces in lines)
@@ -123,7 +128,7 @@ def test_only_as_much_of_a_line_as_wanted_may_be_read():
         cursor.end_line()
         assert cursor.read(5) == b"value"
         with pytest.raises(TypeError):
-            cursor.reset(None)
+            cursor.reset(None)  # type: ignore[arg-type]
         with pytest.raises(ValueError):
             cursor.read_uint(9)
         cursor.reset(chain)

@@ -18,7 +18,8 @@ keys = st.binary(max_size=40)
 @given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), keys, st.integers()), max_size=200))
 @settings(deadline=None)
 def test_it_does_what_a_dictionary_does(steps):
-    table, model = KeyTable(SECRET), {}
+    table = KeyTable(SECRET)
+    model: dict[bytes, int] = {}
     for what, key, value in steps:
         if what == "put":
             assert table.put(key, value) == model.get(key)
