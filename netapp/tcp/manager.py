@@ -5,7 +5,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 import logging
-import traceback
 
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
@@ -59,6 +58,7 @@ from cython.cimports.netapp.wire.tcp import (
     OFFSET_WINDOW,
 )
 
+from netapp.event.report import let_go
 from netapp.tcp.config import TcpConfig
 
 _log = logging.getLogger("netapp.tcp")
@@ -376,8 +376,7 @@ class TcpManager:
         except Exception as error:
             self.counts.callback_exceptions += 1
             _log.error("the handler of a connection to port %d could not be made", listener.port, exc_info=error)
-            traceback.clear_frames(error.__traceback__)
-            error.__traceback__ = None
+            let_go(error)
             reset(c, None)
             return False
         return True

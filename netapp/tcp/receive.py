@@ -5,7 +5,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 import logging
-import traceback
 
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain
@@ -33,6 +32,8 @@ from cython.cimports.netapp.tcp.manager import TcpManager
 from cython.cimports.netapp.tcp.send import send_reset, window_opens
 from cython.cimports.netapp.tcp.timers import stop_timers
 
+from netapp.event.report import let_go
+
 _log = logging.getLogger("netapp.tcp")
 
 
@@ -42,9 +43,7 @@ def _failed(c: Connection, callback: str, error) -> cython.int:
     """An exception came out of a callback: this connection is reset, everything else goes on."""
     c.tcp.counts.callback_exceptions += 1
     _log.error("%s() of %s raised; its connection is reset", callback, type(c.handler).__name__, exc_info=error)
-    # The frames would keep their IOBufs: collection is off.
-    traceback.clear_frames(error.__traceback__)
-    error.__traceback__ = None
+    let_go(error)
     reset(c, ConnectionAbortedError(f"{callback}() raised {type(error).__name__}"))
     return 0
 
@@ -152,8 +151,7 @@ def _closed(c: Connection) -> cython.int:
     except Exception as raised:
         c.tcp.counts.callback_exceptions += 1
         _log.error("closed() of %s raised", type(handler).__name__, exc_info=raised)
-        traceback.clear_frames(raised.__traceback__)
-        raised.__traceback__ = None
+        let_go(raised)
     finally:
         c.flags &= ~IN_CALLBACK
         handler.connection = None
