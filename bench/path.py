@@ -129,9 +129,7 @@ def count_instructions(compiled: bool, device_checksums: bool, requests: int) ->
 
 
 def measure(requests: int, rounds: int, instructions: bool, counted_requests: int) -> dict[str, Any]:
-    paths = {
-        (compiled, device): Path(compiled, device) for compiled in (True, False) for device in (True, False)
-    }
+    paths = {(compiled, device): Path(compiled, device) for compiled in (True, False) for device in (True, False)}
     times: dict[tuple[bool, bool], list[float]] = {key: [] for key in paths}
     for key, path in paths.items():
         path.mix(requests // 10)

@@ -1,4 +1,5 @@
 """The callbacks of a connection, and how they are bound when a class defines them in Python."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """Initial sequence numbers and ephemeral ports."""
+
 import cython
 
 if not cython.compiled:
@@ -9,7 +10,6 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.netapp.tcp.key import key_t
 from cython.cimports.netapp.tcp.sequence import seq_add
 from cython.cimports.netapp.wire.bytes import raw64
-
 
 # Of key_t, without the padding behind the ports, which is not written.
 _KEY_BYTES = cython.declare(uint32_t, 36)

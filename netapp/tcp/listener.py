@@ -1,4 +1,5 @@
 """A listening port."""
+
 import cython
 
 if not cython.compiled:

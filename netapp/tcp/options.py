@@ -1,4 +1,5 @@
 """TCP options."""
+
 import cython
 
 if not cython.compiled:

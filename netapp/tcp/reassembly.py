@@ -1,4 +1,5 @@
 """Out-of-order data, by reference."""
+
 import cython
 
 if not cython.compiled:

@@ -1,4 +1,5 @@
 """The connection table."""
+
 import cython
 
 if not cython.compiled:
@@ -41,8 +42,10 @@ class ConnectionTable:
         while entry.connection != cython.NULL:
             if entry.hash == hashed:
                 found = cython.cast(Connection, entry.connection)
-                if found.key.ports == key.ports and same(found.key.remote, key.remote) and same(
-                    found.key.local, key.local
+                if (
+                    found.key.ports == key.ports
+                    and same(found.key.remote, key.remote)
+                    and same(found.key.local, key.local)
                 ):
                     return found
             at = (at + 1) & self.mask
@@ -89,9 +92,7 @@ class ConnectionTable:
     def _grow(self):
         old: cython.pointer(entry_t) = self.entries
         size: uint64_t = cython.cast(uint64_t, self.mask) + 1
-        fresh: cython.pointer(entry_t) = cython.cast(
-            cython.pointer(entry_t), calloc(size * 2, cython.sizeof(entry_t))
-        )
+        fresh: cython.pointer(entry_t) = cython.cast(cython.pointer(entry_t), calloc(size * 2, cython.sizeof(entry_t)))
         i: uint64_t
         at: uint32_t
         if fresh == cython.NULL:

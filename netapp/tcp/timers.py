@@ -1,4 +1,5 @@
 """Time-outs of a connection (RFC 6298; RFC 9293, 3.8)."""
+
 import cython
 
 if not cython.compiled:
@@ -17,7 +18,6 @@ from cython.cimports.netapp.tcp.connection import (
     SYN_TIMED_OUT,
     TIME_WAIT,
     TIMER_DELAYED_ACK,
-    TIMER_LINGER,
     TIMER_PERSIST,
     TIMER_RETRANSMIT,
     TIMERS,

@@ -1,10 +1,9 @@
 """The contract of congestion control."""
+
 import cython
 
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
-
-from cython.cimports.netapp.tcp.connection import Connection
 
 
 class CongestionControl:

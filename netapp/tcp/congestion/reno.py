@@ -1,4 +1,5 @@
 """NewReno."""
+
 import cython
 
 if not cython.compiled:
