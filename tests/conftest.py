@@ -1,6 +1,7 @@
 """Which build the tests run on: NETAPP_VARIANT, as tools/python sets it, and never another one by accident."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ VARIANT = os.environ.get("NETAPP_VARIANT") or "release"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What a shell starts in the background ignores it, and a test of interrupts would sleep for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     expected = (ROOT if VARIANT == "release" else ROOT / "build" / VARIANT / "lib") / "netapp"
     found = Path(netapp.__file__ or "").resolve().parent
     if found != expected:
