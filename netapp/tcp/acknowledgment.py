@@ -1,4 +1,5 @@
 """Acknowledgments: progress, duplicates, recovery, and the send window."""
+
 import cython
 
 if not cython.compiled:
@@ -15,7 +16,6 @@ from cython.cimports.netapp.tcp.connection import (
     WAS_FULL,
     Connection,
 )
-from cython.cimports.netapp.tcp.manager import segment_t
 from cython.cimports.netapp.tcp.send import retransmit
 from cython.cimports.netapp.tcp.sequence import seq_le, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import forget_backoff, measured, set_timer, stop_timer

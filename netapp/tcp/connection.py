@@ -1,4 +1,5 @@
 """A connection: its state, and the calls that appliances make."""
+
 import cython
 
 if not cython.compiled:

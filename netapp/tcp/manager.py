@@ -1,4 +1,5 @@
 """The tcp Ebb: where segments find their connection, and where connections begin."""
+
 import cython
 
 if not cython.compiled:
@@ -9,8 +10,8 @@ import logging
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
-from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
 from cython.cimports.netapp.ebb.core import representative
+from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
 from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
@@ -252,9 +253,7 @@ class TcpManager:
         offset = port_offset(cython.address(self.secret[0]), cython.address(key))
         for tried in range(1 if local_port else _PORTS):
             if not local_port:
-                key.ports = (
-                    cython.cast(uint32_t, port) << 16 | _FIRST_PORT + (offset + self.next_port + tried) % _PORTS
-                )
+                key.ports = cython.cast(uint32_t, port) << 16 | _FIRST_PORT + (offset + self.next_port + tried) % _PORTS
             hashed = self.table.hash_of(cython.address(key))
             if self.table.find(cython.address(key), hashed) is None:
                 break

@@ -1,4 +1,5 @@
 """Handing data and events up; the end of a connection."""
+
 import cython
 
 if not cython.compiled:

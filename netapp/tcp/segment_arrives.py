@@ -1,4 +1,5 @@
 """A segment arrives (RFC 9293, 3.10.7)."""
+
 import cython
 
 if not cython.compiled:
@@ -25,10 +26,10 @@ from cython.cimports.netapp.tcp.connection import (
     SYN_SENT,
     SYN_TIMED_OUT,
     TIME_WAIT,
-    TOUCHED,
     TIMER_LINGER,
     TIMER_RETRANSMIT,
     TIMING,
+    TOUCHED,
     UP_ANY,
     UP_CLOSED,
     UP_CONNECTED,
@@ -39,7 +40,7 @@ from cython.cimports.netapp.tcp.connection import (
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.manager import TcpManager, segment_t
 from cython.cimports.netapp.tcp.reassembly import Reassembly
-from cython.cimports.netapp.tcp.receive import deliver, finish, reset, text_arrives
+from cython.cimports.netapp.tcp.receive import deliver, finish, text_arrives
 from cython.cimports.netapp.tcp.send import acknowledge, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer, stop_timers

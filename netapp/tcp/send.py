@@ -1,4 +1,5 @@
 """Output: segments cut from the send queue, and their headers."""
+
 import cython
 
 if not cython.compiled:
@@ -287,9 +288,7 @@ def output(c, now):
         length = cython.cast(uint32_t, available if available < largest else largest)
         if usable < length:
             length = cython.cast(uint32_t, usable) if usable > 0 else 0
-        fin = c.flags & FIN_QUEUED and length == available and (
-            not c.flags & FIN_SENT or c.snd_next_cut != c.snd_nxt
-        )
+        fin = c.flags & FIN_QUEUED and length == available and (not c.flags & FIN_SENT or c.snd_next_cut != c.snd_nxt)
         if length < available:
             # RFC 9293, 3.8.6.2.1: whole segments, or what is a large part of the peer's buffer.
             if length >= mss:
