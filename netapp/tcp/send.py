@@ -178,7 +178,7 @@ def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_t) -> cython.int:
-    """One segment with the queue's next `length` bytes and an acknowledgment. 0: sent, and the cut moved on by `length`.
+    """One segment with the queue's next `length` bytes and an acknowledgment. 0: sent, and the cut moved on by that.
     Not 0: not sent, as output() says.
     """
     segment: Chain = _fresh(c)
