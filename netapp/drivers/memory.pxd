@@ -6,7 +6,7 @@ them, and the receiving end copies the bytes into slots of its own core's pool, 
 from cpython.ref cimport PyObject
 from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from netapp.drivers.device cimport Device, Queue
+from netapp.drivers.device cimport Device, FrameReceiver, Queue
 from netapp.iobuf.chain cimport Chain
 
 cdef struct memory_counters_t:
@@ -24,6 +24,11 @@ cdef struct memory_counters_t:
     uint64_t interrupts
 
 
+cdef class Collector(FrameReceiver):
+    """Of MemoryEnd.receive()."""
+    cdef list frames
+
+
 @final
 cdef class MemoryQueue(Queue):
     cdef MemoryQueue peer
@@ -39,14 +44,13 @@ cdef class MemoryQueue(Queue):
     cdef bint interrupts_enabled
     cdef bint blocked                        # transmit() said False since the last poll
     cdef bint closed
-    cdef Chain spare                         # empty, and nobody else's; None: none
+    cdef Chain spare                         # of small frames, one after the other; None: none
     cdef memory_counters_t count
     # Called with interrupt_source() when frames arrived, or room in a ring that was full, and interrupts are enabled.
     cdef public object notify
     cdef void _reap(self) noexcept
     cdef bint _well_formed(self, Chain frame) noexcept
     cdef void _consume(self) noexcept
-    cdef Chain _copy(self, Chain source)
     cdef Chain _segment(self, Chain source)
     cdef int _raise(self) except -1
     cdef void _free_ring(self) noexcept

@@ -15,6 +15,7 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_RX_CHECKSUM,
     FEATURE_RX_TSO4,
     FEATURE_TSO4,
+    FrameReceiver,
     offload_tuple,
     set_offload,
 )
@@ -31,6 +32,7 @@ from cython.cimports.netapp.iobuf.chain import (
     GSO_NONE,
     GSO_TCPV4,
     Chain,
+    drop_views,
     new_chain,
     offload_t,
 )
@@ -72,6 +74,7 @@ _LONGEST_IP = cython.declare(uint32_t, 65535)
 _LONGEST_HEADERS = cython.declare(uint32_t, 142)  # Ethernet with two VLAN tags, IPv4, TCP, both with all options
 _FIN_PSH = cython.declare(uint8_t, 0x09)
 _CWR = cython.declare(uint8_t, 0x80)
+_ALL = cython.declare(cython.int, 0x7FFFFFFF)  # a poll's budget
 
 
 @cython.cfunc
@@ -104,7 +107,7 @@ def _plain(queue: MemoryQueue, frame: Chain) -> cython.bint:
 @cython.inline
 def _copy_small(queue: MemoryQueue, source: Chain) -> Chain:
     """A frame that one slot holds. Its chain is the last one's, where neither the stack nor the appliance kept it."""
-    frame: Chain = queue.spare
+    frame: Chain
     length: uint32_t = cython.cast(uint32_t, source.length)
     slot: cython.pointer(slot_t) = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
     view: cython.pointer(iobuf_t)
@@ -118,10 +121,10 @@ def _copy_small(queue: MemoryQueue, source: Chain) -> Chain:
         memcpy(view.data, source.head.data, length)
     else:
         source.copy_out(0, view.data, length)
-    if frame is None:
-        frame = new_chain()
-    else:
-        queue.spare = None
+    # Not empty: an exception ended the last poll.
+    if queue.spare is None or queue.spare.head != cython.NULL:
+        queue.spare = new_chain()
+    frame = queue.spare
     frame.head = view
     frame.tail = view
     frame.count = 1
@@ -131,33 +134,64 @@ def _copy_small(queue: MemoryQueue, source: Chain) -> Chain:
 
 @cython.cfunc
 @cython.inline
-@cython.exceptval(check=False)
-def _recycle(queue: MemoryQueue, frame: Chain) -> cython.void:
-    """The frame was handed up: its chain is used again unless somebody else holds it."""
-    if Py_REFCNT(frame) == 1 and not queue.closed:
-        if frame.head != cython.NULL or frame.write_slot != cython.NULL:
-            frame.clear()
-        queue.spare = frame
+def _copy(queue: MemoryQueue, source: Chain) -> Chain:
+    """The frame in slots of the running core, as a device's DMA would place it; None: no slots."""
+    frame: Chain
+    if source.length <= _FIRST_BYTES:
+        frame = _copy_small(queue, source)
+    else:
+        frame = allocate_frame(source.length)
+        if frame is not None:
+            fill_frame(frame, 0, source, 0)
+    if frame is None:
+        return None
+    frame.offload = source.offload
+    if not queue.device.features & FEATURE_RX_CHECKSUM:
+        if frame.offload.flags & CHECKSUM_PARTIAL and frame.offload.gso_type == GSO_NONE:
+            complete_checksum(frame)
+        elif not frame.offload.flags & CHECKSUM_PARTIAL:
+            frame.offload.flags = 0
+    return frame
 
 
 @cython.cfunc
 @cython.inline
-def _arrive(queue: MemoryQueue) -> Chain:
-    """The peer's foremost frame, or the next segment of it, in slots of the running core; None: dropped."""
-    peer: MemoryQueue = queue.peer
-    source: Chain = cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)])
+def _arrive(queue: MemoryQueue, source: Chain) -> Chain:
+    """The peer's foremost frame `source`, or the next segment of it, in slots of the running core; None: dropped."""
     frame: Chain
     if source.offload.gso_type == GSO_TCPV4 and not queue.device.features & FEATURE_RX_TSO4:
         frame = queue._segment(source)
     else:
-        frame = queue._copy(source)
-        peer._consume()
+        frame = _copy(queue, source)
+        queue.peer._consume()
     if frame is None:
         queue.count.rx_no_slots += 1
     else:
         queue.count.rx_frames += 1
         queue.count.rx_bytes += frame.length
     return frame
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _recycle(queue: MemoryQueue, frame: Chain) -> cython.void:
+    """The frame was handed up: its chain is used again unless somebody else holds it."""
+    if frame is not queue.spare:
+        return
+    # The caller's reference and the queue's.
+    if Py_REFCNT(frame) != 2:
+        queue.spare = None
+        return
+    drop_views(frame)
+    if frame.write_slot != cython.NULL:
+        frame.clear()
+
+
+class Collector:
+    def receive_frame(self, frame):
+        self.frames.append((frame_bytes(frame), offload_tuple(cython.address(frame.offload))))
+        return 0
 
 
 class MemoryQueue:
@@ -193,7 +227,7 @@ class MemoryQueue:
         if self.filled - self.reaped < self.capacity:
             self.blocked = False
         while done < budget and peer.consumed != peer.published:
-            frame = _arrive(self)
+            frame = _arrive(self, cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)]))
             done += 1
             if frame is None:
                 continue
@@ -258,10 +292,8 @@ class MemoryQueue:
 
     def _reap(self):
         """Gives back what the peer has copied."""
-        chain: Chain
         while self.reaped != self.consumed:
-            chain = cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)])
-            chain.advance(chain.length)
+            drop_views(cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)]))
             self.reaped += 1
 
     def _well_formed(self, frame):
@@ -313,28 +345,6 @@ class MemoryQueue:
             # Other cores' slots are given back by their owner only.
             if chain.head.slot.home.pool == running_pool():
                 chain.advance(chain.length)
-
-    def _copy(self, source):
-        """The frame in slots of the running core, as a device's DMA would place it; None: no slots."""
-        frame: Chain
-        offload: cython.pointer(offload_t)
-        if source.length <= _FIRST_BYTES:
-            frame = _copy_small(self, source)
-            if frame is None:
-                return None
-        else:
-            frame = allocate_frame(source.length)
-            if frame is None:
-                return None
-            fill_frame(frame, 0, source, 0)
-        frame.offload = source.offload
-        if not self.device.features & FEATURE_RX_CHECKSUM:
-            offload = cython.address(frame.offload)
-            if offload.flags & CHECKSUM_PARTIAL and offload.gso_type == GSO_NONE:
-                complete_checksum(frame)
-            elif not offload.flags & CHECKSUM_PARTIAL:
-                offload.flags = 0
-        return frame
 
     def _segment(self, source):
         """Cuts as a network card does: each segment with the first one's headers, brought up to date."""
@@ -448,18 +458,16 @@ class MemoryEnd:
         return [data for data, _ in self.receive_offloaded()]
 
     def receive_offloaded(self):
-        queue: MemoryQueue = self.queue
-        peer: MemoryQueue = queue.peer
-        frame: Chain
-        frames: list = []
-        queue._reap()
-        while peer.consumed != peer.published:
-            frame = _arrive(queue)
-            if frame is not None:
-                frames.append((frame_bytes(frame), offload_tuple(cython.address(frame.offload))))
-        if peer.blocked:
-            peer._raise()
-        return frames
+        collector: Collector = Collector.__new__(Collector)
+        receiver: FrameReceiver = self.queue.receiver
+        collector.frames = []
+        self.queue.receiver = collector
+        try:
+            while self.queue.poll(_ALL):
+                pass
+        finally:
+            self.queue.receiver = receiver
+        return collector.frames
 
     def close(self):
         self.queue._close()

@@ -8,7 +8,7 @@ where the slot has one reference or never lent those bytes.
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.iobuf.pool cimport (
-    HEADER_BYTES, HEADER_CLASS, iobuf_t, new_iobuf, pool_t, release_slot, running_pool, slot_t, take_slot
+    HEADER_BYTES, HEADER_CLASS, free_iobuf, iobuf_t, new_iobuf, pool_t, release_slot, running_pool, slot_t, take_slot
 )
 
 cdef enum:
@@ -77,6 +77,19 @@ cdef inline void step_over(Chain chain, uint32_t length) noexcept:
         chain.length -= length
     else:
         chain.advance(length)
+
+cdef inline void drop_views(Chain chain) noexcept:
+    """advance() over all bytes."""
+    cdef iobuf_t* view = chain.head
+    cdef iobuf_t* after
+    while view != NULL:
+        after = view.next
+        free_iobuf(view)
+        view = after
+    chain.head = NULL
+    chain.tail = NULL
+    chain.count = 0
+    chain.length = 0
 
 cdef inline uint8_t* push_header(Chain chain, uint32_t length, uint16_t place):
     """prepend(), fast where the first view's slot is shared for sure, as that of queued data, or there is none."""
