@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.netapp.tcp.connection import (
     FIN_QUEUED,
     IN_RECOVERY,
+    STARVED,
     TIMER_PERSIST,
     TIMER_RETRANSMIT,
     TIMING,
@@ -90,7 +91,7 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
     if c.flags & WAS_FULL and c.send_queue.length <= c.tcp.config.send_limit // 2:
         c.flags = (c.flags & ~WAS_FULL) | UP_WRITABLE
         c.tcp.touch(c)
-    elif c.send_queue.length > seq_sub(c.snd_next_cut, ack) or c.flags & FIN_QUEUED:
+    elif c.send_queue.length > seq_sub(c.snd_next_cut, ack) or c.flags & (FIN_QUEUED | STARVED):
         c.tcp.touch(c)
     return 0
 

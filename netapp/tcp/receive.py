@@ -177,7 +177,8 @@ def _may_feed(c: Connection) -> cython.bint:
     if c.flags & WAS_FULL:
         # Until low water.
         return False
-    if tcp.queued_bytes >= tcp.config.send_limit_total:
+    # Whoever owes nothing is fed: those that do not read must not silence everybody else.
+    if tcp.queued_bytes >= tcp.config.send_limit_total and c.send_queue.length:
         if not c.flags & STARVED:
             c.flags |= STARVED
             tcp.starved[c] = None

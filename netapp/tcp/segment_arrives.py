@@ -7,6 +7,7 @@ if not cython.compiled:
 
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain
+from cython.cimports.netapp.iobuf.pool import only_reserve, running_pool
 from cython.cimports.netapp.tcp.acknowledgment import acknowledgment_arrives
 from cython.cimports.netapp.tcp.connection import (
     ACK_DELAYED,
@@ -22,6 +23,8 @@ from cython.cimports.netapp.tcp.connection import (
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
+    PAUSED,
+    STARVED,
     SYN_RECEIVED,
     SYN_SENT,
     SYN_TIMED_OUT,
@@ -34,6 +37,7 @@ from cython.cimports.netapp.tcp.connection import (
     UP_CLOSED,
     UP_CONNECTED,
     UP_PEER_CLOSED,
+    WAS_FULL,
     WINDOW_SCALING,
     Connection,
 )
@@ -290,6 +294,10 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
             _acknowledge_now(c)
         return 0
     if length:
+        if (c.received is not None or c.flags & (PAUSED | STARVED | WAS_FULL)) and only_reserve(running_pool()):
+            # It would wait, in slots that acknowledgments and resets need to come in: the peer sends it again.
+            c.tcp.counts.exhausted += 1
+            return 0
         if c.reassembly is not None:
             if c.reassembly.count and seq_le(c.reassembly.ranges[0].start, seq_add(seq, length)):
                 # Through the ranges, so that bytes which came first stay.

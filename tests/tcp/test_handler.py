@@ -310,15 +310,18 @@ def test_a_sender_that_fills_up_in_writable_goes_on():
         assert not s.counters["callback_exceptions"]
 
 
-def test_the_total_limit_starves_all_and_feeds_them_again():
+def test_the_total_limit_starves_those_that_owe_and_feeds_them_again():
     config = TcpConfig(send_limit_total=10_000)
     with stack(config) as s:
         made = s.listen()
         greedy = s.peer(port=1, window=0).open()
         waiting = [s.peer(port=i).open() for i in (2, 3, 4)]
+        for handler in made[1:]:
+            handler.send(b"reply")
         made[0].send(bytes(10_000))
+        s.frames()
         for peer in waiting:
-            peer.send("PA", b"request")
+            peer.send("PA", b"request", ack=peer.ack)
         assert [handler.data for handler in made[1:]] == [b""] * 3
         s.advance(SECOND)
         s.frames()
@@ -337,6 +340,8 @@ def test_the_starved_that_end_are_not_kept():
         live = live_connections()
         for _ in range(10):
             peer = s.peer(port=2).open()
+            made[-1].send(b"reply")
+            s.frames()
             peer.send("PA", b"request")
             peer.send("R")
         assert live_connections() == live
@@ -350,12 +355,29 @@ def test_the_starved_are_fed_when_an_acknowledgment_makes_room():
         greedy = s.peer(port=1).open()
         other = s.peer(port=2).open()
         made[0].send(bytes(10_000))
+        made[1].send(b"reply")
         other.send("PA", b"request")
         assert made[1].data == b""
         found = [one for one in s.segments() if one.dport == 1]
         assert sum(len(one.data) for one in found) == 10_000
         greedy.send("A", ack=greedy.ack + 10_000)
         assert made[1].data == b"request"
+
+
+def test_those_that_owe_nothing_are_fed_whatever_others_owe():
+    with stack(TcpConfig(send_limit_total=10_000)) as s:
+        made = s.listen()
+        s.peer(port=1, window=0).open()
+        other = s.peer(port=2).open()
+        made[0].send(bytes(10_000))
+        other.send("PA", b"one")
+        assert made[1].data == b"one"
+        made[1].send(b"reply")
+        other.send("PA", b"two")
+        assert made[1].data == b"one"
+        other.get()
+        other.acknowledge()
+        assert made[1].data == b"onetwo"
 
 
 def test_what_the_starved_have_not_read_comes_before_closed():
@@ -365,12 +387,14 @@ def test_what_the_starved_have_not_read_comes_before_closed():
         s.peer(port=1, window=0).open()
         other = s.peer(port=2).open()
         made[0].send(bytes(10_000))
+        made[1].send(b"reply")
         made[1].close()
         s.frames()
-        other.send("FPA", b"last", ack=other.ack + 1)
+        other.send("FPA", b"last")
         assert made[1].calls == ["connected"]
+        other.send("A", ack=other.ack + 6)
         s.advance(2 * SECOND)
-        assert made[1].calls == ["connected", "receive", "closed"] and made[1].error is None
+        assert made[1].calls == ["connected", "receive", "peer_closed", "closed"] and made[1].error is None
         s.frames()
 
 

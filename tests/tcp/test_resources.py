@@ -315,3 +315,31 @@ def test_nothing_grows_over_many_requests():
         assert s.counters["retransmitted"] == 0
         s.advance(100 * MS)
         s.frames()
+
+
+def test_what_would_wait_for_its_handler_leaves_the_reserve_to_others():
+    with stack(TcpConfig(receive_window=1 << 20), pool=1 << 20, reserve=512 << 10) as s:
+        made = s.listen()
+        flood = [s.peer(port=i).open(scale=7) for i in range(1, 9)]
+        for handler in made:
+            handler.pause()
+        text = bytes(1400)
+        for _ in range(100):
+            for peer in flood:
+                peer.send("A", text)
+        s.frames()
+        assert s.core.pool.free_bytes() > 256 << 10 and s.counters["exhausted"] > 500
+        other = s.peer(port=100).open()
+        other.send("PA", b"request")
+        assert made[-1].data == b"request"
+        # What was dropped comes again.
+        for handler in made:
+            handler.resume()
+        s.frames()
+        held = sum(len(handler.data) for handler in made[:8])
+        assert 0 < held < 8 * 100 * 1400
+        for handler, peer in zip(made, flood):
+            peer.seq = 1001 + len(handler.data)
+            peer.send("PA", b"again")
+            assert handler.data.endswith(b"again")
+        s.frames()
