@@ -16,7 +16,9 @@ class TcpConfig:
 
     receive_window: int = _option(256 << 10, "bytes that a connection's peer may have on the way or unread")
     send_limit: int = _option(1 << 20, "bytes queued on a connection above which its appliance is not fed")
-    send_limit_total: int = _option(256 << 20, "bytes queued on all connections above which only those that owe nothing are fed")
+    send_limit_total: int = _option(
+        256 << 20, "bytes queued on all connections above which only those that owe nothing are fed"
+    )
     backlog: int = _option(1024, "half-open connections of a listener")
     max_connections: int = _option(1 << 20, "connections of all states")
     minimum_rto: int = _option(200 * MILLISECOND, "least retransmission time-out; RFC 6298 (2.4) says 1 s")
