@@ -33,6 +33,7 @@ from cython.cimports.netapp.iobuf.chain import (
     GSO_TCPV4,
     Chain,
     drop_views,
+    move_views,
     new_chain,
     offload_t,
 )
@@ -241,26 +242,25 @@ class MemoryQueue:
         return done
 
     def transmit(self, frame):
-        chain: Chain
         place: uint64_t
         if self.closed or self.peer.closed:
             self.count.tx_link_down += 1
             frame.advance(frame.length)
             return True
-        self._reap()
         if self.filled - self.reaped == self.capacity:
-            self.count.tx_full += 1
-            self.blocked = True
-            return False
+            self._reap()
+            if self.filled - self.reaped == self.capacity:
+                self.count.tx_full += 1
+                self.blocked = True
+                return False
         if not _plain(self, frame) and not self._well_formed(frame):
             frame.advance(frame.length)
             return True
         place = self.filled & (self.capacity - 1)
-        chain = cython.cast(Chain, self.ring[place])
         self.count.tx_frames += 1
         self.count.tx_bytes += frame.length
-        chain.move_from(frame)
-        chain.offload = frame.offload
+        cython.cast(Chain, self.ring[place]).offload = frame.offload
+        move_views(cython.cast(Chain, self.ring[place]), frame)
         self.eager[place] = False
         self.filled += 1
         return True

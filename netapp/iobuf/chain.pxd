@@ -78,6 +78,20 @@ cdef inline void step_over(Chain chain, uint32_t length) noexcept:
     else:
         chain.advance(length)
 
+cdef inline void move_views(Chain chain, Chain other) noexcept:
+    """move_from() without a call, for one that has views."""
+    if chain.tail != NULL:
+        chain.tail.next = other.head
+    else:
+        chain.head = other.head
+    chain.tail = other.tail
+    chain.count += other.count
+    chain.length += other.length
+    other.head = NULL
+    other.tail = NULL
+    other.count = 0
+    other.length = 0
+
 cdef inline void drop_views(Chain chain) noexcept:
     """advance() over all bytes."""
     cdef iobuf_t* view = chain.head

@@ -242,19 +242,8 @@ class Chain:
             offset += piece
 
     def move_from(self, other):
-        if other.head == cython.NULL:
-            return
-        if self.tail != cython.NULL:
-            self.tail.next = other.head
-        else:
-            self.head = other.head
-        self.tail = other.tail
-        self.count += other.count
-        self.length += other.length
-        other.head = cython.NULL
-        other.tail = cython.NULL
-        other.count = 0
-        other.length = 0
+        if other.head != cython.NULL:
+            move_views(self, other)
 
     def take_front(self, length):
         front: Chain = Chain.__new__(Chain)

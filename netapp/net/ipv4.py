@@ -139,7 +139,6 @@ class IPv4Path:
         _live -= 1
 
     def send(self, packet, protocol):
-        neighbour: Neighbour = self.neighbour
         length: uint64_t = packet.length + ipv4.HEADER_BYTES_MIN
         at: cython.pointer(uint8_t)
         stored: uint16_t
@@ -153,7 +152,7 @@ class IPv4Path:
             counters.transmit_exhausted += 1
             packet.advance(packet.length)
             return True
-        memcpy(at, neighbour.header, ethernet.HEADER_BYTES)
+        memcpy(at, self.neighbour.header, ethernet.HEADER_BYTES)
         at += ethernet.HEADER_BYTES
         memcpy(at, self.header, ipv4.HEADER_BYTES_MIN)
         store16(at + ipv4.OFFSET_TOTAL_LENGTH, cython.cast(uint16_t, length))
@@ -175,7 +174,7 @@ class IPv4Path:
             packet.offload.csum_start += HEADERS_BYTES
             packet.offload.header_length += HEADERS_BYTES
         counters.ipv4_sent += 1
-        if not neighbour.usable:
+        if not self.neighbour.usable:
             return self._send_unresolved(packet)
         if self.interface.queue.transmit(packet):
             return True

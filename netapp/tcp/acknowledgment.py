@@ -6,6 +6,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.netapp.iobuf.chain import drop_views
 from cython.cimports.netapp.tcp.connection import (
     FIN_QUEUED,
     IN_RECOVERY,
@@ -58,8 +59,10 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
     if not seq_lt(ack, c.snd_next_cut):
         c.snd_next_cut = ack
         c.cut_view = cython.NULL
-    c.send_queue.advance(length)
-    if c.send_queue.length == 0:
+    if length < c.send_queue.length:
+        c.send_queue.advance(length)
+    else:
+        drop_views(c.send_queue)
         c.cut_view = cython.NULL
         if c.send_queue.write_slot != cython.NULL:
             # An idle connection keeps no slot for small sends to come.

@@ -5,6 +5,7 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
+from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain, wrap
 from cython.cimports.netapp.net.address import format_address
 from cython.cimports.netapp.tcp.receive import finish, reset
@@ -54,15 +55,15 @@ class Connection:
             self.flags |= WAS_FULL
             if not self.flags & IN_RECEIVE:
                 raise SendQueueFull(f"{self.send_queue.length} bytes are queued: wait for writable()")
-        if isinstance(data, bytes) and len(data) <= _SMALL_SEND:
+        before: uint64_t = self.send_queue.length
+        if isinstance(data, Chain):
+            self.send_queue.move_from(cython.cast(Chain, data))
+        elif isinstance(data, bytes) and len(data) <= _SMALL_SEND:
             # Small ones share slots: one each would pin far more than send_limit says.
             self.send_queue.write(data)
-            self.tcp.queued_bytes += len(cython.cast(bytes, data))
         else:
-            if not isinstance(data, Chain):
-                data = wrap(data)
-            self.tcp.queued_bytes += cython.cast(Chain, data).length
-            self.send_queue.move_from(cython.cast(Chain, data))
+            self.send_queue.move_from(wrap(data))
+        self.tcp.queued_bytes += self.send_queue.length - before
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
         if not self.flags & TOUCHED:

@@ -167,21 +167,20 @@ def _closed(c: Connection) -> cython.int:
 @cython.exceptval(-1, check=False)
 def _may_feed(c: Connection) -> cython.bint:
     """Whether the handler gets data now. Replies that nobody acknowledges are bounded, a connection and in all."""
-    tcp: TcpManager = c.tcp
     if c.flags & PAUSED:
         return False
     if c.state == CLOSED:
         return True
-    if c.send_queue.length >= tcp.config.send_limit:
+    if c.send_queue.length >= c.tcp.config.send_limit:
         c.flags |= WAS_FULL
     if c.flags & WAS_FULL:
         # Until low water.
         return False
     # Whoever owes nothing is fed: those that do not read must not silence everybody else.
-    if tcp.queued_bytes >= tcp.config.send_limit_total and c.send_queue.length:
+    if c.tcp.queued_bytes >= c.tcp.config.send_limit_total and c.send_queue.length:
         if not c.flags & STARVED:
             c.flags |= STARVED
-            tcp.starved[c] = None
+            c.tcp.starved[c] = None
         return False
     return True
 

@@ -131,19 +131,6 @@ def _send(tcp: TcpManager, path: Path, segment: Chain) -> cython.int:
 
 @cython.cfunc
 @cython.inline
-def _fresh(c: Connection) -> Chain:
-    """An empty chain: the last segment's, unless it waits somewhere, for an address say."""
-    segment: Chain = c.tcp.segment
-    if segment is None or Py_REFCNT(segment) != 2 or segment.head != cython.NULL:
-        segment = Chain.__new__(Chain)
-        c.tcp.segment = segment
-    else:
-        memset(cython.address(segment.offload), 0, cython.sizeof(offload_t))
-    return segment
-
-
-@cython.cfunc
-@cython.inline
 @cython.exceptval(check=False)
 def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
     """Appends views of the queue's next `length` bytes and moves the cut on. False: no memory, nothing moved."""
@@ -176,19 +163,55 @@ def _cut(c: Connection, segment: Chain, length: uint32_t) -> cython.bint:
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(-1, check=False)
-def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_t) -> cython.int:
-    """One segment with the queue's next `length` bytes and an acknowledgment. 0: sent, and the cut moved on by that.
-    Not 0: not sent, as output() says.
+def _sent(c: Connection, sequence: uint32_t, end: uint32_t, now: uint64_t) -> cython.int:
+    """What was sent takes up sequence numbers: it is timed, and awaits its acknowledgment."""
+    c.snd_next_cut = end
+    c.last_send = now
+    if sequence == c.snd_nxt:
+        c.snd_nxt = end
+        if not c.flags & TIMING:
+            c.flags |= TIMING
+            c.timed_at = now
+            c.timed_seq = end
+    else:
+        c.tcp.counts.retransmitted += 1
+        c.flags &= ~TIMING
+        if seq_lt(c.snd_nxt, end):
+            c.snd_nxt = end
+    if c.deadlines[TIMER_RETRANSMIT] == 0:
+        # RFC 6298 (5.1)
+        set_timer(c, TIMER_RETRANSMIT, now + c.rto)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
+    """One segment with the queue's next `length` bytes, a FIN behind them, and an acknowledgment. 0: sent, and the cut
+    moved on. Not 0: not sent, nothing changed; 1: the device's ring is full.
     """
-    segment: Chain = _fresh(c)
+    segment: Chain = c.tcp.segment
     view: cython.pointer(iobuf_t) = c.cut_view
     at: cython.pointer(uint8_t) = c.cut_at
     header: cython.pointer(uint8_t)
     window: uint32_t
-    if length and not _cut(c, segment, length):
-        c.tcp.counts.exhausted += 1
-        return _NO_SLOTS
+    end: uint32_t = seq_add(sequence, length + fin)
+    flags: uint8_t = FLAG_ACK | FLAG_FIN if fin else FLAG_ACK
+    # The last segment's chain, unless it waits somewhere, for an address say.
+    if segment is None or Py_REFCNT(segment) != 2 or segment.head != cython.NULL:
+        segment = Chain.__new__(Chain)
+        c.tcp.segment = segment
+    else:
+        memset(cython.address(segment.offload), 0, cython.sizeof(offload_t))
+    if length:
+        if not _cut(c, segment, length):
+            c.tcp.counts.exhausted += 1
+            return _NO_SLOTS
+        if seq_sub(end, c.snd_una) >= c.send_queue.length:
+            # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
+            flags |= FLAG_PSH
     window = _offer(c) >> c.rcv_wnd_shift
     header = push_header(segment, HEADER_BYTES_MIN, PLACE_TCP)
     if header == cython.NULL:
@@ -203,7 +226,7 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_
         sequence,
         c.rcv_nxt,
         HEADER_BYTES_MIN,
-        flags | FLAG_ACK,
+        flags,
         cython.cast(uint16_t, window if window < 65535 else 65535),
     )
     _complete(segment, header, c.path.features, c.pseudo, c.snd_mss)
@@ -218,42 +241,10 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint8_
         c.flags &= ~(ACK_NOW | ACK_DELAYED)
         stop_timer(c, TIMER_DELAYED_ACK)
     c.rcv_unacked = 0
-    return 0
-
-
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def _send_text(c: Connection, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
-    """One segment of `length` bytes from the cut on, with FIN behind it. Not 0: it was not sent, nothing changed."""
-    sequence: uint32_t = c.snd_next_cut
-    end: uint32_t = seq_add(sequence, length + fin)
-    flags: uint8_t = FLAG_FIN if fin else 0
-    failed: cython.int
-    if length and seq_sub(end, c.snd_una) >= c.send_queue.length:
-        # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
-        flags |= FLAG_PSH
-    failed = _transmit(c, sequence, length, flags)
-    if failed:
-        return failed
-    c.snd_next_cut = end
     if fin:
         c.flags |= FIN_SENT
-    c.last_send = now
-    if seq_lt(c.snd_nxt, end):
-        if sequence != c.snd_nxt:
-            c.tcp.counts.retransmitted += 1
-            c.flags &= ~TIMING
-        elif not c.flags & TIMING:
-            c.flags |= TIMING
-            c.timed_at = now
-            c.timed_seq = end
-        c.snd_nxt = end
-    else:
-        c.tcp.counts.retransmitted += 1
-        c.flags &= ~TIMING
-    if c.deadlines[TIMER_RETRANSMIT] == 0:
-        # RFC 6298 (5.1)
-        set_timer(c, TIMER_RETRANSMIT, now + c.rto)
+    if end != sequence:
+        return _sent(c, sequence, end, now)
     return 0
 
 
@@ -269,7 +260,7 @@ def output(c, now):
     failed: cython.int
     if c.state < ESTABLISHED:
         return 0
-    if c.path.features & FEATURE_TSO4:
+    if c.send_queue.length > mss and c.path.features & FEATURE_TSO4:
         largest = _MAXIMUM_TEXT - _MAXIMUM_TEXT % mss
     if c.snd_nxt == c.snd_una and c.send_queue.length and now - c.last_send > c.rto:
         c.congestion.idle(c)
@@ -301,7 +292,7 @@ def output(c, now):
                 break
         elif length == 0 and not fin:
             break
-        failed = _send_text(c, length, fin, now)
+        failed = _transmit(c, c.snd_next_cut, length, fin, now)
         if failed:
             return _blocked(c, failed, now)
         if length == available:
@@ -321,7 +312,7 @@ def acknowledge(c):
     # shrank, put SND.NXT beyond.
     if seq_lt(seq_add(c.snd_una, c.snd_wnd), sequence):
         sequence = seq_add(c.snd_una, c.snd_wnd)
-    return _transmit(c, sequence, 0, 0)
+    return _transmit(c, sequence, 0, False, 0)
 
 
 @cython.cfunc
@@ -348,7 +339,7 @@ def retransmit(c, now):
     c.snd_next_cut = c.snd_una
     c.cut_view = cython.NULL
     c.deadlines[TIMER_RETRANSMIT] = 0
-    failed = _send_text(c, length, c.flags & FIN_SENT and length == c.send_queue.length, now)
+    failed = _transmit(c, c.snd_next_cut, length, c.flags & FIN_SENT and length == c.send_queue.length, now)
     if seq_lt(c.snd_next_cut, keep):
         c.snd_next_cut = keep
         c.cut_view = view
@@ -370,7 +361,7 @@ def probe_window(c, now):
         length = c.snd_wnd if c.snd_wnd < c.snd_mss else c.snd_mss
     if length > c.send_queue.length:
         length = cython.cast(uint32_t, c.send_queue.length)
-    _send_text(c, length, length == 0, now)
+    _transmit(c, c.snd_next_cut, length, length == 0, now)
     # RFC 9293, 3.8.6.1: probing goes on, with back-off, for as long as the peer answers.
     stop_timer(c, TIMER_RETRANSMIT)
     set_timer(c, TIMER_PERSIST, now + c.rto)

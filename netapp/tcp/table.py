@@ -8,8 +8,8 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.netapp.net.address import same
 from cython.cimports.netapp.tcp.connection import Connection
+from cython.cimports.netapp.tcp.key import same_key
 
 
 class ConnectionTable:
@@ -37,19 +37,12 @@ class ConnectionTable:
 
     def find(self, key, hashed):
         at: uint32_t = hashed & self.mask
-        entry: cython.pointer(entry_t) = cython.address(self.entries[at])
-        found: Connection
-        while entry.connection != cython.NULL:
-            if entry.hash == hashed:
-                found = cython.cast(Connection, entry.connection)
-                if (
-                    found.key.ports == key.ports
-                    and same(found.key.remote, key.remote)
-                    and same(found.key.local, key.local)
-                ):
-                    return found
+        while self.entries[at].connection != cython.NULL:
+            if self.entries[at].hash == hashed and same_key(
+                cython.address(cython.cast(Connection, self.entries[at].connection).key), key
+            ):
+                return cython.cast(Connection, self.entries[at].connection)
             at = (at + 1) & self.mask
-            entry = cython.address(self.entries[at])
         return None
 
     def insert(self, connection):
