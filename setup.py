@@ -41,7 +41,9 @@ C_FLAGS = [
     "-Werror=incompatible-pointer-types",
 ]
 C_VARIANT: dict[str, tuple[list[str], list[str]]] = {  # compile, link
-    "release": (["-O2", "-g0"], []),
+    # Debian's -fstack-protector-strong guards every function with a local whose address is taken, which is most on a
+    # packet's way (3 to 5 % of the instructions); this guards those with an array.
+    "release": (["-O2", "-g0", "-fstack-protector"], []),
     "debug": (
         ["-O1", "-g1", "-UNDEBUG", "-fno-omit-frame-pointer", "-fsanitize=address", "-DNETAPP_DEBUG=1"],
         ["-fsanitize=address"],
