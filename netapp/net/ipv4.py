@@ -106,12 +106,7 @@ def receive_ipv4(interface, frame, to_group):
 
     info.source = mapped(source)
     info.destination = mapped(destination)
-    info.protocol = header[ipv4.OFFSET_PROTOCOL]
-    info.ttl = header[ipv4.OFFSET_TTL]
-    info.traffic_class = header[ipv4.OFFSET_TRAFFIC_CLASS]
     info.multicast = to_group
-    info.header = header
-    info.header_length = header_length
     total_length = load16(header + ipv4.OFFSET_TOTAL_LENGTH)
     if length != total_length:
         frame.trim(length - total_length)

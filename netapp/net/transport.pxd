@@ -1,5 +1,5 @@
 """What the network layer offers to transports (tcp, udp, icmp), and what these register with it."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from netapp.iobuf.chain cimport Chain
 from netapp.net.address cimport address_t
 
@@ -7,12 +7,7 @@ cdef struct ip_info_t:
     # Of a received packet; the struct lives during the call only.
     address_t source
     address_t destination
-    uint8_t protocol
-    uint8_t ttl
-    uint8_t traffic_class
     bint multicast               # to a broadcast or multicast address, of the link or of IP
-    const uint8_t* header        # of the IP packet, still there before the packet's first byte
-    uint32_t header_length
 
 
 cdef class Transport:

@@ -1,4 +1,5 @@
 """A connection's state (RFC 9293, 3.3.1), with its names. What happens to it is in the files beside this one."""
+from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.event.timer cimport timer_entry_t
 from netapp.iobuf.chain cimport Chain
@@ -58,6 +59,7 @@ cdef enum:
     TIMER_LINGER                 # end of TIME_WAIT, or of waiting in FIN_WAIT_2
     TIMERS
 
+@final
 cdef class Connection:
     """Ownership: the manager's table holds a connection from open to CLOSED; its handler and it hold each other until
     closed() returned. send_queue holds what the peer has not acknowledged: it begins at snd_una (at iss + 1 while

@@ -16,13 +16,11 @@ from netapp.tcp.handler cimport HandlerBinding
 
 cdef struct segment_t:
     # A segment's header in host byte order (RFC 9293, 3.3.1: SEG.…), and its text's length.
-    uint16_t source_port
-    uint16_t destination_port
+    uint32_t ports               # remote << 16 | local
     uint32_t seq
     uint32_t ack
     uint32_t length              # bytes of text
     uint16_t window              # as in the header, not scaled
-    uint16_t urgent
     uint8_t flags
     options_t options            # parsed for SYNs only
 

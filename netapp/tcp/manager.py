@@ -51,11 +51,9 @@ from cython.cimports.netapp.wire.tcp import (
     HEADER_BYTES_MIN,
     OFFSET_ACKNOWLEDGMENT,
     OFFSET_DATA_OFFSET,
-    OFFSET_DESTINATION_PORT,
     OFFSET_FLAGS,
     OFFSET_SEQUENCE,
     OFFSET_SOURCE_PORT,
-    OFFSET_URGENT,
     OFFSET_WINDOW,
 )
 
@@ -445,13 +443,11 @@ class TcpManager:
         ):
             self.counts.dropped_checksum += 1
             return 0
-        segment.source_port = load16(header + OFFSET_SOURCE_PORT)
-        segment.destination_port = load16(header + OFFSET_DESTINATION_PORT)
+        segment.ports = load32(header + OFFSET_SOURCE_PORT)
         segment.seq = load32(header + OFFSET_SEQUENCE)
         segment.ack = load32(header + OFFSET_ACKNOWLEDGMENT)
         segment.flags = header[OFFSET_FLAGS]
         segment.window = load16(header + OFFSET_WINDOW)
-        segment.urgent = load16(header + OFFSET_URGENT)
         segment.length = cython.cast(uint32_t, packet.length - header_length)
         if segment.flags & FLAG_SYN and not parse_options(
             header + HEADER_BYTES_MIN, header_length - HEADER_BYTES_MIN, cython.address(segment.options)
@@ -461,7 +457,7 @@ class TcpManager:
         step_over(packet, header_length)
         key.remote = info.source
         key.local = info.destination
-        key.ports = cython.cast(uint32_t, segment.source_port) << 16 | segment.destination_port
+        key.ports = segment.ports
         hashed = self.table.hash_of(cython.address(key))
         found = self.table.find(cython.address(key), hashed)
         now = events().now
@@ -473,7 +469,7 @@ class TcpManager:
         ):
             return segment_arrives(found, cython.address(segment), packet, now)
         if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN and not segment.flags & FLAG_FIN:
-            listener = self.listener_of(segment.destination_port, info.destination)
+            listener = self.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.destination)
             if listener is not None:
                 return self.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), found, now)
         if found is not None:

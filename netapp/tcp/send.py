@@ -444,7 +444,6 @@ def send_reset(c):
 def refuse(tcp, segment, info):
     # RFC 9293, 3.10.7.1
     path: Path
-    ports: uint32_t = cython.cast(uint32_t, segment.source_port) << 16 | segment.destination_port
     length: uint32_t = segment.length
     if segment.flags & FLAG_RST:
         return 0
@@ -453,9 +452,9 @@ def refuse(tcp, segment, info):
         return 0
     tcp.counts.resets_out += 1
     if segment.flags & FLAG_ACK:
-        return _send_bare(tcp, path, ports, segment.ack, 0, FLAG_RST)
+        return _send_bare(tcp, path, segment.ports, segment.ack, 0, FLAG_RST)
     if segment.flags & FLAG_SYN:
         length += 1
     if segment.flags & FLAG_FIN:
         length += 1
-    return _send_bare(tcp, path, ports, 0, seq_add(segment.seq, length), FLAG_RST | FLAG_ACK)
+    return _send_bare(tcp, path, segment.ports, 0, seq_add(segment.seq, length), FLAG_RST | FLAG_ACK)

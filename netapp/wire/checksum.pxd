@@ -27,11 +27,27 @@ cdef extern from *:
         carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 24), &sum);
         return sum + carry;
     }
+    static inline uint64_t netapp_add512(uint64_t total, const void *at) {
+        unsigned long long sum = total;
+        unsigned char carry;
+        carry = __builtin_ia32_addcarryx_u64(0, sum, netapp_word64(at, 0), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 8), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 16), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 24), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 32), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 40), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 48), &sum);
+        carry = __builtin_ia32_addcarryx_u64(carry, sum, netapp_word64(at, 56), &sum);
+        return sum + carry;
+    }
     #else
     static inline uint64_t netapp_add256(uint64_t total, const void *at) {
         const unsigned char *word = at;
         total = netapp_add64(netapp_add64(total, word), word + 8);
         return netapp_add64(netapp_add64(total, word + 16), word + 24);
+    }
+    static inline uint64_t netapp_add512(uint64_t total, const void *at) {
+        return netapp_add256(netapp_add256(total, at), (const char *)at + 32);
     }
     #endif
     /* Each half is added to the other by a rotation: the upper half of the sum has the carry of the lower. */
@@ -47,6 +63,7 @@ cdef extern from *:
     uint16_t fold "netapp_fold"(uint64_t total) noexcept nogil
     uint64_t add64 "netapp_add64"(uint64_t total, const void* at) noexcept nogil      # 8 bytes
     uint64_t add256 "netapp_add256"(uint64_t total, const void* at) noexcept nogil    # 32 bytes
+    uint64_t add512 "netapp_add512"(uint64_t total, const void* at) noexcept nogil    # 64 bytes
 
 # `initial` is an earlier result, or several added up; results are below 2^34, so that adding some never overflows.
 cdef uint64_t sum_bytes(const uint8_t* data, uint64_t length, uint64_t initial) noexcept

@@ -15,8 +15,11 @@ from cython.cimports.netapp.wire.bytes import raw32
 @cython.overflowcheck(False)
 def sum_bytes(data, length, initial):
     total: uint64_t = initial
-    end: cython.pointer(cython.const[uint8_t]) = data + (length & ~cython.cast(uint64_t, 31))
+    end: cython.pointer(cython.const[uint8_t]) = data + (length & ~cython.cast(uint64_t, 63))
     while data != end:
+        total = add512(total, data)
+        data += 64
+    if length & 32:
         total = add256(total, data)
         data += 32
     end = data + (length & 24)
