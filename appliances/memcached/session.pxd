@@ -13,7 +13,7 @@ cdef uint64_t GET, GETS, SET, ADD, REPLACE, CAS, NOREPLY, SWALLOW
 cdef bytes CRLF, END, STORED, NOT_STORED, NOT_FOUND, EXISTS, ERROR, BAD_FORMAT, BAD_CHUNK, TOO_LARGE, NO_MEMORY
 cdef int64_t LONGEST_RELATIVE
 cdef uint64_t FIRST_SECOND
-cdef uint64_t LONGEST_LINE, LONGEST_GET, SMALL_PIECE
+cdef uint64_t LONGEST_LINE, LONGEST_GET, ENOUGH, SMALL_PIECE
 cdef uint64_t KEY_MAX
 
 
@@ -54,6 +54,7 @@ cdef class Session(TcpHandler):
     cdef Chain waiting                       # received, and not worked on yet; None: nothing
     cdef bint yielded                        # whole commands may be in `waiting`; a later event goes on
     cdef bint blocked                        # the same, when the send queue has room
+    cdef uint64_t asked                      # get or gets, of whose line the rest waits; 0: none
     cdef bint leaving                        # no more commands are read
     cdef bint peer_left
     # The storage command whose value is arriving
@@ -102,6 +103,8 @@ cdef class Session(TcpHandler):
     cpdef object odd_storage(self, Store store, uint64_t verb, list tokens)
     @cython.locals(worker=Worker, cursor=Cursor)
     cpdef object begin(self, Store store, uint64_t verb, bytes key, uint64_t flags, int64_t exptime, int64_t length)
+    @cython.locals(store=Store)
+    cpdef object no_room(self)
     @cython.locals(item=Item)
     cpdef object swallow(self, Store store, bytes answer)
     @cython.locals(worker=Worker, cursor=Cursor, value=Chain, size=uint64_t, answer=bytes)

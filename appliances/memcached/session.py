@@ -36,6 +36,7 @@ FIRST_SECOND = 62  # what memcached's clock shows when it begins
 LONGEST_RELATIVE = 60 * 60 * 24 * 30  # a longer time is one of day
 LONGEST_LINE = 2048  # but for get and gets
 LONGEST_GET = 1 << 20
+ENOUGH = 1 << 20  # bytes of replies in an event, after which others have their turn
 SMALL_PIECE = 1024  # of a command that waits for its rest: copied together with others, for each would pin a slot
 
 Command = Callable[["Session", Store, list[bytes]], bytes | None]
@@ -91,7 +92,7 @@ class Session(TcpHandler):
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.waiting: Chain | None = None
-        self.verb = self.awaited = self.reserved = 0
+        self.verb = self.awaited = self.reserved = self.asked = 0
         self.yielded = self.blocked = self.leaving = self.peer_left = False
 
     # --- the connection ------------------------------------------------------------------------------------------
@@ -172,11 +173,15 @@ class Session(TcpHandler):
             waiting.append(data)
             return None
         if self.verb != 0:
-            if data.length < SMALL_PIECE:
-                waiting.write(data.tobytes())
-            else:
+            try:
+                if data.length < SMALL_PIECE:
+                    waiting.write(data.tobytes())
+                else:
+                    waiting.append(data.stored())
+            except MemoryError:
                 waiting.append(data)
-            if waiting.length < self.awaited:
+                self.no_room()
+            if self.verb != SWALLOW and waiting.length < self.awaited:
                 return None
         else:
             cursor = self.worker.cursor
@@ -206,19 +211,23 @@ class Session(TcpHandler):
                 break
             if cursor.position == length or not cursor.line():
                 break
-            if left == 0:
+            if left == 0 or reply.length >= ENOUGH:
                 self.yielded = True
                 break
             left -= 1
             start = cursor.position
-            verb = cursor.word()
+            verb = self.asked or cursor.word()
             if verb == GET:
                 self.get(store, False)
+                if self.asked != 0:
+                    break
                 cursor.end_line()
             elif verb == SET or verb == ADD or verb == REPLACE or verb == CAS:
                 self.storage(store, verb, start, data)
             elif verb == GETS:
                 self.get(store, True)
+                if self.asked != 0:
+                    break
                 cursor.end_line()
             else:
                 self.other(store, start, data)
@@ -249,6 +258,7 @@ class Session(TcpHandler):
         cursor = worker.cursor
         reply = worker.reply
         before = reply.length
+        self.asked = 0
         item = store.look_up(cursor)
         length = cursor.token_length
         if length == 0:
@@ -275,6 +285,10 @@ class Session(TcpHandler):
                     return
             if not more:
                 break
+            if reply.length >= ENOUGH:
+                self.asked = GETS if unique else GET
+                self.yielded = True
+                return
             item = store.look_up(cursor)
             length = cursor.token_length
         reply.write(END)
@@ -375,8 +389,15 @@ class Session(TcpHandler):
             if store.reserve(self.awaited):
                 self.reserved = self.awaited
             else:
-                worker.store_no_memory += 1
-                self.swallow(store, NO_MEMORY)
+                self.no_room()
+
+    def no_room(self) -> None:
+        """For the value that is arriving."""
+        store = self.worker.store.get()
+        store.release(self.reserved)
+        self.reserved = 0
+        self.worker.store_no_memory += 1
+        self.swallow(store, NO_MEMORY)
 
     def swallow(self, store: Store, answer: bytes) -> None:
         """The value cannot be stored; nor may an older one stay, which the client believes replaced."""

@@ -21,24 +21,24 @@ def word(name: bytes) -> int:
     return int.from_bytes(name, "little")
 
 
+def _number(text: bytes) -> int | None:
+    found = _NUMBER.match(text)
+    # Longer ones are out of range whatever they are, and int() refuses what is very long.
+    if found is None or len(found[2].lstrip(b"0")) > 20:
+        return None
+    return int(found[1] + (found[2].lstrip(b"0") or b"0"))
+
+
 def long_number(text: bytes) -> int | None:
     """strtol()."""
-    found = _NUMBER.match(text)
-    if found is None:
-        return None
-    value = int(found[1] + found[2])
-    return value if -(2**63) <= value < 2**63 else None
+    value = _number(text)
+    return value if value is not None and -(2**63) <= value < 2**63 else None
 
 
 def unsigned_number(text: bytes) -> int | None:
     """strtoull(), refusing what is negative."""
-    found = _NUMBER.match(text)
-    if found is None:
-        return None
-    value = int(found[2])
-    if value >= 2**64 or (found[1] == b"-" and value != 0):
-        return None
-    return value
+    value = _number(text)
+    return value if value is not None and 0 <= value < 2**64 else None
 
 
 def lower_half(number: int) -> int:

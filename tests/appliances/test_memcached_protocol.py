@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.appliances import BUILDS, Client, Served, appliance, served, split
+from netapp.net.config import InterfaceConfig
+from netapp.node.config import NodeConfig
+from netapp.node.simulation import SECOND
+from tests.support.appliances import BUILDS, SERVER, Client, Served, appliance, served, split
 from tests.support.memcached_replies import CLOSED, REPLIES
 
 
@@ -128,6 +131,52 @@ def test_a_swallowed_value_takes_no_memory(memcached: Served) -> None:
     assert memcached.ask(b"\r\nversion\r\n", client=client) == (
         b"SERVER_ERROR object too large for cache\r\nVERSION 1.6.18\r\n"
     )
+
+
+def test_a_reply_of_very_many_values_takes_little_memory_and_is_whole(memcached: Served) -> None:
+    """Others have their turn meanwhile, and what is not read is not made."""
+    value = bytes(1000) * 300
+    assert memcached.ask(b"set big 0 0 300000\r\n" + value + b"\r\n") == b"STORED\r\n"
+    client = memcached.connect()
+    client.received = bytearray()  # type: ignore[assignment] # which grows in place
+    for command, head in ((b"get", b"VALUE big 0 300000\r\n"), (b"gets", b"VALUE big 0 300000 1\r\n")):
+        before = len(client.received)
+        with memcached.client.core:
+            client.pause()
+        memcached.send(client, command + b" big" * 20 + b"\r\n" + (command + b" none big\r\n") * 10)
+        (served,) = (c for c in memcached.node.tcp.connections() if c.queued)
+        assert 500_000 < served.queued < 3 << 20
+        assert memcached.ask(b"version\r\n") == b"VERSION 1.6.18\r\n"
+        with memcached.client.core:
+            client.resume()
+        memcached.simulation.advance(10 * SECOND)
+        item = head + value + b"\r\n"
+        assert client.received[before:] == item * 20 + b"END\r\n" + (item + b"END\r\n") * 10
+
+
+def test_a_value_for_which_slots_run_out_is_refused(build: str) -> None:
+    config = NodeConfig(interfaces=(InterfaceConfig(f"{SERVER}/24"),), pool_bytes=3 << 20, pool_reserve=1 << 20)
+    with served(appliance("memcached", build), config=config) as running:
+        halves = [running.connect() for _ in range(4)]
+        for client in halves:
+            running.send(client, b"set a 0 0 900000\r\n", *[bytes(1100)] * 800)
+        assert running.ask(b"set b 0 0 1\r\nx\r\nget b\r\n") == b"STORED\r\nVALUE b 0 1\r\nx\r\nEND\r\n"
+        for client in halves:
+            running.send(client, bytes(900_000 - 880_000) + b"\r\nversion\r\n")
+        running.simulation.advance(SECOND)
+        answers = sorted(client.received for client in halves)
+        refused = b"SERVER_ERROR out of memory storing object\r\nVERSION 1.6.18\r\n"
+        assert answers.count(refused) >= 2 and set(answers) <= {refused, b"STORED\r\nVERSION 1.6.18\r\n"}, answers
+        assert not running.node.tcp.counters()["callback_exceptions"]
+
+
+@pytest.mark.parametrize("length", [21, 5000, 1_000_000])
+def test_numbers_of_very_many_digits(memcached: Served, length: int) -> None:
+    assert memcached.ask(b"set a 0 0 %d\r\n" % length + b"9" * length + b"\r\nincr a 1\r\n") == (
+        b"STORED\r\nCLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+    )
+    digits = b"9" * min(length, 2000)
+    assert memcached.ask(b"incr a " + digits + b"\r\n") == b"CLIENT_ERROR invalid numeric delta argument\r\n"
 
 
 def test_a_line_without_end_closes_the_connection(memcached: Served) -> None:
