@@ -10,6 +10,12 @@ cdef PyObject** no_translation               # where no core runs: every id faul
 
 cdef object fault(uint32_t ebb_id)
 
+cdef inline PyObject* borrowed(uint32_t ebb_id) except NULL:
+    """representative() without a reference of the caller's: for one look into it."""
+    if translation[ebb_id] == NULL:
+        fault(ebb_id)
+    return translation[ebb_id]
+
 cdef inline object representative(uint32_t ebb_id):
     """The running core's representative of `ebb_id`; built by the Ebb's fault handler on first use.
 

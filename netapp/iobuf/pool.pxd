@@ -5,7 +5,7 @@ the last reference goes. Nothing here locks: a pool belongs to one core.
 """
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from netapp.ebb.core cimport Representative, representative
+from netapp.ebb.core cimport Representative, borrowed
 from netapp.ebb.ids cimport BUFFER_POOL_ID
 
 cdef extern from "netapp/iobuf/poison.h":
@@ -158,5 +158,5 @@ cdef class BufferPool(Representative):
 
 cdef inline pool_t* running_pool():
     """The running core's pool."""
-    cdef BufferPool found = <BufferPool>representative(BUFFER_POOL_ID)
-    return &found.pool
+    cdef PyObject* found = borrowed(BUFFER_POOL_ID)
+    return &(<BufferPool>found).pool

@@ -12,7 +12,7 @@ from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.netapp.ebb.core import representative
 from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
-from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events
+from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events, turn_time
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
 from cython.cimports.netapp.net.address import address_t, ipv4_of, parse_address, same
@@ -308,7 +308,7 @@ class TcpManager:
             self.feed_starved()
         if self.touched_count == 0:
             return 0
-        now = events().now
+        now = turn_time()
         # Callbacks may touch more of them. Each is off the list before: a callback may raise KeyboardInterrupt.
         while i < self.touched_count:
             if self.touched[i] == cython.NULL:
@@ -460,7 +460,7 @@ class TcpManager:
         key.ports = segment.ports
         hashed = self.table.hash_of(cython.address(key))
         found = self.table.find(cython.address(key), hashed)
-        now = events().now
+        now = turn_time()
         # RFC 9293, 3.6.1 (MAY-2): out of TIME_WAIT a new connection whose numbers lie beyond those of the old one.
         if found is not None and (
             found.state != TIME_WAIT

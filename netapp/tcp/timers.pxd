@@ -3,10 +3,11 @@ from libc.stdint cimport uint64_t
 from netapp.event.timer cimport timers
 from netapp.tcp.connection cimport Connection
 
-cdef inline void set_timer(Connection c, int which, uint64_t deadline):
+cdef inline int set_timer(Connection c, int which, uint64_t deadline) except -1:
     c.deadlines[which] = deadline
     if not c.timer.pending or deadline < c.timer.deadline:
         timers().set(&c.timer, deadline)
+    return 0
 
 cdef inline void stop_timer(Connection c, int which) noexcept:
     # The wheel's entry stays: when it fires it looks which deadline is next.
