@@ -31,7 +31,7 @@ class TcpHandler:
         Raises SendQueueFull (outside receive() only), ConnectionError when closed for sending."""
         if self.connection is None:
             raise ConnectionError("send() without a connection")
-        self.connection.send(data)
+        return self.connection.send(data)
 
     def close(self):
         """Sends FIN after the queue; data of the peer still arrives. Nothing if closed already."""
