@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import math
 import os
 import re
 import sys
@@ -48,9 +49,11 @@ def probability(text: str) -> float:
 def duration(text: str) -> int:
     """10ms, 50us, 0.1s; alone a number is milliseconds. In ns."""
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+)(ns|us|ms|s|)", text)
-    if found is None:
+    unit = {"ns": 1, "us": 1_000, "ms": 1_000_000, "": 1_000_000, "s": 1_000_000_000}
+    value = float(found[1]) * unit[found[2]] if found else math.inf
+    if value >= 2**63:
         raise ValueError(f"{text!r} is no time, such as 10ms, 50us or 0.1s")
-    return round(float(found[1]) * {"ns": 1, "us": 1_000, "ms": 1_000_000, "": 1_000_000, "s": 1_000_000_000}[found[2]])
+    return round(value)
 
 
 def _field(default: Any, help_text: str, **metadata: Any) -> Any:
