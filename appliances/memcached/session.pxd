@@ -6,6 +6,7 @@ from netapp.ebb.core cimport EbbRef
 from netapp.event.manager cimport EventManager
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
+from netapp.iobuf.keys cimport KeyTable
 from netapp.tcp.handler cimport TcpHandler
 
 
@@ -88,10 +89,8 @@ cdef class Session(TcpHandler):
         start=uint64_t,
     )
     cpdef object work(self, Chain data)
-    @cython.locals(
-        worker=Worker, item=Item, more=bint, cursor=Cursor, reply=Chain, before=uint64_t, length=uint64_t
-    )
-    cpdef object get(self, Store store, bint unique)
+    @cython.locals(items=KeyTable, item=Item, more=bint, before=uint64_t, length=uint64_t)
+    cpdef object get(self, Worker worker, Store store, Cursor cursor, Chain reply, bint unique)
     @cython.locals(data=Chain)
     cpdef object without_end(self, Item item)
     @cython.locals(reply=Chain, data=Chain)

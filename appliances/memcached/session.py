@@ -218,14 +218,14 @@ class Session(TcpHandler):
             start = cursor.position
             verb = self.asked or cursor.word()
             if verb == GET:
-                self.get(store, False)
+                self.get(worker, store, cursor, reply, False)
                 if self.asked != 0:
                     break
                 cursor.end_line()
             elif verb == SET or verb == ADD or verb == REPLACE or verb == CAS:
                 self.storage(store, verb, start, data)
             elif verb == GETS:
-                self.get(store, True)
+                self.get(worker, store, cursor, reply, True)
                 if self.asked != 0:
                     break
                 cursor.end_line()
@@ -253,13 +253,11 @@ class Session(TcpHandler):
         elif self.verb > SWALLOW:
             self.waiting = Chain()
 
-    def get(self, store: Store, unique: bool) -> None:
-        worker = self.worker
-        cursor = worker.cursor
-        reply = worker.reply
+    def get(self, worker: Worker, store: Store, cursor: Cursor, reply: Chain, unique: bool) -> None:
+        items = store.items
         before = reply.length
         self.asked = 0
-        item = store.look_up(cursor)
+        item = cursor.look_up(items)
         length = cursor.token_length
         if length == 0:
             reply.write(ERROR)
@@ -271,7 +269,7 @@ class Session(TcpHandler):
                 return
             worker.cmd_get += 1
             more = cursor.more()
-            if item is not None:
+            if item is not None and store.alive(item):
                 worker.get_hits += 1
                 if unique:
                     self.with_unique(item)
@@ -289,7 +287,7 @@ class Session(TcpHandler):
                 self.asked = GETS if unique else GET
                 self.yielded = True
                 return
-            item = store.look_up(cursor)
+            item = cursor.look_up(items)
             length = cursor.token_length
         reply.write(END)
 

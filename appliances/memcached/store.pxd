@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from netapp.ebb.core cimport Representative
 from netapp.iobuf.chain cimport Chain
-from netapp.iobuf.cursor cimport Cursor
 from netapp.iobuf.keys cimport KeyTable
 
 cdef uint64_t ITEM_BYTES, SMALL_BYTES, CHAIN_BYTES, VIEW_BYTES, SMALL, JOINED
@@ -38,7 +37,7 @@ cdef class Store(Representative):
     cdef readonly uint64_t limit             # of `used` and `reserved` together, bytes
     cdef readonly uint64_t used              # by items
     cdef readonly uint64_t reserved          # for values that are arriving
-    cdef KeyTable items
+    cdef readonly KeyTable items             # for look-ups where a key lies; then ask alive()
     cdef list tails                          # by length, where flags are 0
     cdef Chain scratch                       # in which replies are put together; empty between calls
     cdef Chain ending                        # END, for the replies that are views
@@ -56,9 +55,7 @@ cdef class Store(Representative):
     # The item, which is marked as used. None: there is none, or it has expired.
     @cython.locals(item=Item)
     cpdef Item find(self, bytes key)
-    @cython.locals(item=Item)
-    cpdef Item look_up(self, Cursor cursor)  # of the cursor's next token
-    cdef Item _used(self, Item item)
+    cpdef bint alive(self, Item item) except -1
     cdef bytes _tail(self, uint64_t flags, uint64_t length)
     # Puts an item there, in place of one with its key. `data` is emptied: the value with its \r\n. MemoryError: no room.
     @cython.locals(item=Item, old=Item)

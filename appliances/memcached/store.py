@@ -4,7 +4,6 @@ import cython
 
 from netapp.ebb.core import Representative
 from netapp.iobuf.chain import Chain
-from netapp.iobuf.cursor import Cursor
 from netapp.iobuf.keys import KeyTable
 
 # What -m counts of an item, beside the key and the value: the Item, the head of its key's bytes, and its entry in the
@@ -70,14 +69,10 @@ class Store(Representative):
 
     def find(self, key: bytes) -> Item | None:
         item = self.items.get(key)
-        return None if item is None else self._used(item)
+        return item if item is not None and self.alive(item) else None
 
-    def look_up(self, cursor: Cursor) -> Item | None:
-        item = cursor.look_up(self.items)
-        return None if item is None else self._used(item)
-
-    def _used(self, item: Item) -> Item | None:
-        """The item, marked as used; None: it is gone."""
+    def alive(self, item: Item) -> bool:
+        """Whether an item found in `items` counts as there; marks it as used, or removes it."""
         if (item.expires != 0 or self.flushed_at != 0) and self._gone(item):
             if item.expires != 0 and item.expires <= self.now:
                 self.get_expired += 1
@@ -85,10 +80,10 @@ class Store(Representative):
             else:
                 self.get_flushed += 1
             self.remove(item)
-            return None
+            return False
         item.fetched = True
         item.used = True
-        return item
+        return True
 
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
         item = self._made(key, flags, expires, data)
