@@ -5,6 +5,7 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
+import logging
 import os
 import struct
 
@@ -14,6 +15,8 @@ from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.netapp.drivers.device import Device
 from cython.cimports.posix.unistd import SEEK_END, ftruncate, lseek, write
+
+_log = logging.getLogger("netapp.drivers")
 
 COUNTERS = ("capture_frames", "capture_lost", "capture_writes")
 
@@ -181,3 +184,6 @@ class CaptureDevice:
         if self.file >= 0:
             os.close(self.file)
             self.file = -1
+            lost = self.counters()["capture_lost"]
+            if lost:
+                _log.warning("the capture lacks %d frames: too long for it, or refused by the file system", lost)

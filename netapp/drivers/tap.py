@@ -402,8 +402,11 @@ class TapDevice:
         """
         queue: TapQueue
         file: cython.int
-        if not 1 <= len(name.encode()) <= 15 or "/" in name or name != name.strip():
-            raise TapError(codes.EINVAL, f"{name!r} is no name for an interface: 1 to 15 characters, no space or slash")
+        # The kernel would take a percent sign for a pattern, and choose another name.
+        if not 1 <= len(name.encode()) <= 15 or set(name) & set("/%") or name != name.strip():
+            raise TapError(
+                codes.EINVAL, f"{name!r} is no name for an interface: 1 to 15 characters, no space, slash or percent"
+            )
         if not 68 <= mtu <= 65521:
             raise TapError(codes.EINVAL, f"an MTU of {mtu} bytes: choose 68 to 65521")
         if mac is not None and len(mac) != 6:

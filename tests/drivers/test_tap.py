@@ -350,6 +350,7 @@ def test_closing_twice_and_opening_again(core):
         ("lo", "10.99.0.1/24", "the interface lo is no tap device"),
         ("much-too-long-name", "10.99.0.1/24", "is no name for an interface"),
         ("a/b", "10.99.0.1/24", "is no name for an interface"),
+        ("tap%d", "10.99.0.1/24", "is no name for an interface"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(core, name, address, text):
