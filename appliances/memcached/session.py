@@ -177,7 +177,7 @@ class Session(TcpHandler):
                 if data.length < SMALL_PIECE:
                     waiting.write(data.tobytes())
                 else:
-                    waiting.append(data.stored())
+                    waiting.append(self.worker.store.get().kept(data))
             except MemoryError:
                 waiting.append(data)
                 self.no_room()

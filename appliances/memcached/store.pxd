@@ -68,7 +68,8 @@ cdef class Store(Representative):
     cpdef object destroy(self)
     @cython.locals(item=Item, whole=Chain, length=uint64_t)
     cdef Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
-    cdef Chain _kept(self, Chain data)
+    # What to keep of received data; evicts when slots run out. MemoryError: nothing is left to evict.
+    cpdef Chain kept(self, Chain data)
     cdef bint _gone(self, Item item) noexcept
     @cython.locals(oldest=Item, ring=Item, rounds=int)
     cdef bint _evict(self) except -1

@@ -131,10 +131,10 @@ class Store(Representative):
                 item.size += SMALL_BYTES + whole.length
                 whole.discard(whole.length)
                 return item
-            item.views = self._kept(whole)
+            item.views = self.kept(whole)
         else:
-            item.views = self._kept(whole)
-            item.views.append(self._kept(data))
+            item.views = self.kept(whole)
+            item.views.append(self.kept(data))
             item.views.append_clone(self.ending)
         item.size += CHAIN_BYTES + item.views.pinned() + VIEW_BYTES * item.views.count
         return item
@@ -148,7 +148,7 @@ class Store(Representative):
             tail = self.tails[length] = b" 0 %d\r\n" % length
         return tail
 
-    def _kept(self, data: Chain) -> Chain:
+    def kept(self, data: Chain) -> Chain:
         while True:
             try:
                 return data.stored()
