@@ -11,7 +11,7 @@ cdef bytes VALUE, END
 
 
 cdef class Item:
-    """A key with its value; never changed once it is in the store, but for its place in the order of use.
+    """A key with its value; never changed once it is in the store, but for its mark of use and its place in the ring.
 
     The reply to a `get` of it alone lies ready, from VALUE to END: small ones as bytes, which are cheaper to copy into a
     reply than to refer to; large ones as views, which are sent by reference.
@@ -27,7 +27,7 @@ cdef class Item:
     cdef readonly uint64_t size              # bytes that -m counts
     cdef readonly bint fetched
     cdef bint used                           # since it was last at the old end
-    cdef Item older                          # the store's order of use; a ring
+    cdef Item older                          # the store's ring: eviction begins at the oldest
     cdef Item newer
     cpdef bytes value(self)                  # a copy
 

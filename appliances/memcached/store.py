@@ -1,4 +1,4 @@
-"""The item store: a table, items in the order of their use, and the memory that they take."""
+"""The item store: a table, a ring of items from the oldest to the newest, and the memory that they take."""
 
 import cython
 
@@ -163,7 +163,7 @@ class Store(Representative):
         self.items.pop(item.key)
 
     def _unlink(self, item: Item) -> None:
-        """Out of the order of use; the references that it holds into it go, for the collector is off."""
+        """Out of the ring; the references that it holds into it go, for the collector is off."""
         item.older.newer = item.newer
         item.newer.older = item.older
         item.older = item.newer = None  # type: ignore[assignment]
@@ -177,7 +177,7 @@ class Store(Representative):
         return item.stored <= self.flushed_at or item.unique < self.flushed_unique
 
     def _evict(self) -> bool:
-        """Gives the memory of the item back that was not used for longest; False: there is none."""
+        """Gives the memory of the oldest item back that was not used lately; False: there is none."""
         ring = self.ring
         oldest = ring.newer
         # Those that were used since they came to the end get another round (the clock algorithm): a look-up only marks,
