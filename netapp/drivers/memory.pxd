@@ -45,12 +45,12 @@ cdef class MemoryQueue(Queue):
     cdef bint blocked                        # transmit() said False since the last poll
     cdef bint closed
     cdef Chain spare                         # of small frames, one after the other; None: none
+    cdef bint ready                          # within a poll: the last frame's slot and view, in `spare`, take the next
     cdef memory_counters_t count
     # Called with interrupt_source() when frames arrived, or room in a ring that was full, and interrupts are enabled.
     cdef public object notify
     cdef void _reap(self) noexcept
     cdef bint _well_formed(self, Chain frame) noexcept
-    cdef void _consume(self) noexcept
     cdef Chain _segment(self, Chain source)
     cdef int _raise(self) except -1
     cdef void _free_ring(self) noexcept

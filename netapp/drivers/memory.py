@@ -33,7 +33,6 @@ from cython.cimports.netapp.iobuf.chain import (
     GSO_TCPV4,
     Chain,
     drop_views,
-    move_views,
     new_chain,
     offload_t,
 )
@@ -43,6 +42,7 @@ from cython.cimports.netapp.iobuf.pool import (
     HEADROOM,
     PLACE_DEVICE,
     PLACE_USER,
+    REDZONE,
     UNIT_BYTES,
     iobuf_t,
     new_iobuf,
@@ -107,29 +107,38 @@ def _plain(queue: MemoryQueue, frame: Chain) -> cython.bint:
 @cython.cfunc
 @cython.inline
 def _copy_small(queue: MemoryQueue, source: Chain) -> Chain:
-    """A frame that one slot holds. Its chain is the last one's, where neither the stack nor the appliance kept it."""
+    """A frame that one slot holds. Chain and slot are the last one's, where neither the stack nor the appliance kept
+    them: a device's buffer that came back is posted again."""
     frame: Chain
     length: uint32_t = cython.cast(uint32_t, source.length)
-    slot: cython.pointer(slot_t) = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
+    slot: cython.pointer(slot_t)
     view: cython.pointer(iobuf_t)
-    if slot == cython.NULL:
-        return None
-    view = new_iobuf(slot, slot.memory + HEADROOM, length)
-    if view == cython.NULL:
-        release_slot(slot)
-        return None
+    if queue.ready:
+        queue.ready = False
+        view = queue.spare.head
+        view.data = view.slot.memory + HEADROOM
+        view.length = length
+    else:
+        slot = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
+        if slot == cython.NULL:
+            return None
+        view = new_iobuf(slot, slot.memory + HEADROOM, length)
+        if view == cython.NULL:
+            release_slot(slot)
+            return None
+        # Not empty: an exception ended the last poll.
+        if queue.spare is None or queue.spare.head != cython.NULL:
+            queue.spare = new_chain()
+        frame = queue.spare
+        frame.head = view
+        frame.tail = view
+        frame.count = 1
+    frame = queue.spare
+    frame.length = length
     if source.head.length == length:
         memcpy(view.data, source.head.data, length)
     else:
         source.copy_out(0, view.data, length)
-    # Not empty: an exception ended the last poll.
-    if queue.spare is None or queue.spare.head != cython.NULL:
-        queue.spare = new_chain()
-    frame = queue.spare
-    frame.head = view
-    frame.tail = view
-    frame.count = 1
-    frame.length = length
     return frame
 
 
@@ -157,6 +166,18 @@ def _copy(queue: MemoryQueue, source: Chain) -> Chain:
 
 @cython.cfunc
 @cython.inline
+@cython.exceptval(check=False)
+def _consume(queue: MemoryQueue) -> cython.void:
+    """The peer has copied the foremost frame."""
+    place: uint64_t = queue.consumed & (queue.capacity - 1)
+    queue.consumed += 1
+    # Other cores' slots are given back by their owner only.
+    if queue.eager[place] and cython.cast(Chain, queue.ring[place]).head.slot.home.pool == running_pool():
+        cython.cast(Chain, queue.ring[place]).advance(cython.cast(Chain, queue.ring[place]).length)
+
+
+@cython.cfunc
+@cython.inline
 def _arrive(queue: MemoryQueue, source: Chain) -> Chain:
     """The peer's foremost frame `source`, or the next segment of it, in slots of the running core; None: dropped."""
     frame: Chain
@@ -164,7 +185,8 @@ def _arrive(queue: MemoryQueue, source: Chain) -> Chain:
         frame = queue._segment(source)
     else:
         frame = _copy(queue, source)
-        queue.peer._consume()
+    if queue.segment_offset == 0:
+        _consume(queue.peer)
     if frame is None:
         queue.count.rx_no_slots += 1
     else:
@@ -177,16 +199,28 @@ def _arrive(queue: MemoryQueue, source: Chain) -> Chain:
 @cython.inline
 @cython.exceptval(check=False)
 def _recycle(queue: MemoryQueue, frame: Chain) -> cython.void:
-    """The frame was handed up: its chain is used again unless somebody else holds it."""
+    """The frame was handed up: its chain and slot are used again unless somebody else holds them."""
+    view: cython.pointer(iobuf_t) = frame.head
     if frame is not queue.spare:
         return
     # The caller's reference and the queue's.
     if Py_REFCNT(frame) != 2:
         queue.spare = None
         return
-    drop_views(frame)
     if frame.write_slot != cython.NULL:
         frame.clear()
+    elif (
+        # Where slots are poisoned each goes back at once, so that a late look into one is seen.
+        REDZONE == 0
+        and view != cython.NULL
+        and view.next == cython.NULL
+        and view.slot.references == 1
+        and view.slot.size == FRAME_BYTES
+        and view.slot.place == PLACE_DEVICE
+    ):
+        queue.ready = True
+    else:
+        drop_views(frame)
 
 
 class Collector:
@@ -237,6 +271,9 @@ class MemoryQueue:
                 continue
             self.receiver.receive_frame(frame)
             _recycle(self, frame)
+        if self.ready:
+            self.ready = False
+            drop_views(self.spare)
         if done and peer.blocked:
             peer._raise()
         return done
@@ -260,7 +297,7 @@ class MemoryQueue:
         self.count.tx_frames += 1
         self.count.tx_bytes += frame.length
         cython.cast(Chain, self.ring[place]).offload = frame.offload
-        move_views(cython.cast(Chain, self.ring[place]), frame)
+        cython.cast(Chain, self.ring[place]).move_from(frame)
         self.eager[place] = False
         self.filled += 1
         return True
@@ -336,16 +373,6 @@ class MemoryQueue:
         self.count.tx_malformed += 1
         return False
 
-    def _consume(self):
-        place: uint64_t = self.consumed & (self.capacity - 1)
-        chain: Chain
-        self.consumed += 1
-        if self.eager[place]:
-            chain = cython.cast(Chain, self.ring[place])
-            # Other cores' slots are given back by their owner only.
-            if chain.head.slot.home.pool == running_pool():
-                chain.advance(chain.length)
-
     def _segment(self, source):
         """Cuts as a network card does: each segment with the first one's headers, brought up to date."""
         header: uint8_t[144]
@@ -394,7 +421,6 @@ class MemoryQueue:
         self.segment_offset = offset + piece
         if last:
             self.segment_offset = 0
-            self.peer._consume()
         return frame
 
     def _close(self):

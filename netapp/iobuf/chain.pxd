@@ -41,7 +41,16 @@ cdef class Chain:
     cdef uint8_t* write_next                 # its first byte never lent to a view
 
     # Machine interface. An argument out of range is the caller's bug; nothing is checked in a release build.
-    cdef void append_view(self, iobuf_t* view) noexcept
+    cdef inline void append_view(self, iobuf_t* view) noexcept:
+        view.next = NULL
+        if self.tail != NULL:
+            self.tail.next = view
+        else:
+            self.head = view
+        self.tail = view
+        self.count += 1
+        self.length += view.length
+
     cdef void prepend_view(self, iobuf_t* view) noexcept
     cdef void advance(self, uint64_t length) noexcept          # drops bytes at the front, frees emptied views
     cdef void trim(self, uint64_t length) noexcept             # drops bytes at the end
@@ -50,7 +59,21 @@ cdef class Chain:
     cdef bint append_copy(self, const uint8_t* data, uint64_t length, uint16_t place) noexcept
     cdef bint append_range(self, iobuf_t* view, uint64_t offset, uint64_t length) noexcept
     cdef void copy_out(self, uint64_t offset, uint8_t* to, uint64_t length) noexcept
-    cdef void move_from(self, Chain other) noexcept            # takes all of other's views, to the end
+    cdef inline void move_from(self, Chain other) noexcept:    # takes all of other's views, to the end
+        if other.head == NULL:
+            return
+        if self.tail != NULL:
+            self.tail.next = other.head
+        else:
+            self.head = other.head
+        self.tail = other.tail
+        self.count += other.count
+        self.length += other.length
+        other.head = NULL
+        other.tail = NULL
+        other.count = 0
+        other.length = 0
+
     cdef Chain take_front(self, uint64_t length)               # the first bytes, as a chain of their own
     cdef Chain compact(self, uint16_t place)                   # a copy in as few bytes of slots as classes allow
 
@@ -77,20 +100,6 @@ cdef inline void step_over(Chain chain, uint32_t length) noexcept:
         chain.length -= length
     else:
         chain.advance(length)
-
-cdef inline void move_views(Chain chain, Chain other) noexcept:
-    """move_from() without a call, for one that has views."""
-    if chain.tail != NULL:
-        chain.tail.next = other.head
-    else:
-        chain.head = other.head
-    chain.tail = other.tail
-    chain.count += other.count
-    chain.length += other.length
-    other.head = NULL
-    other.tail = NULL
-    other.count = 0
-    other.length = 0
 
 cdef inline void drop_views(Chain chain) noexcept:
     """advance() over all bytes."""
@@ -127,12 +136,12 @@ cdef inline uint8_t* push_header(Chain chain, uint32_t length, uint16_t place):
 cdef inline uint8_t* extend_header(Chain chain, uint32_t length, uint16_t place) noexcept:
     """prepend(), fast where the first view was made by push_header() and has the room."""
     cdef iobuf_t* head = chain.head
-    if head.slot.references == 1 and head.slot.size == HEADER_BYTES and head.data - head.slot.memory >= length:
-        if head.slot.home == &head.slot.home.pool.classes[HEADER_CLASS]:
-            head.data -= length
-            head.length += length
-            chain.length += length
-            return head.data
+    cdef slot_t* slot = head.slot
+    if slot.references == 1 and slot.home == &slot.home.pool.classes[HEADER_CLASS] and head.data - slot.memory >= length:
+        head.data -= length
+        head.length += length
+        chain.length += length
+        return head.data
     return chain.prepend(length, place)
 
 cdef Chain new_chain()

@@ -75,16 +75,6 @@ class Chain:
 
     # --- machine interface ---------------------------------------------------------------------------------------
 
-    def append_view(self, view):
-        view.next = cython.NULL
-        if self.tail != cython.NULL:
-            self.tail.next = view
-        else:
-            self.head = view
-        self.tail = view
-        self.count += 1
-        self.length += view.length
-
     def prepend_view(self, view):
         view.next = self.head
         self.head = view
@@ -240,10 +230,6 @@ class Chain:
             to += piece
             length -= piece
             offset += piece
-
-    def move_from(self, other):
-        if other.head != cython.NULL:
-            move_views(self, other)
 
     def take_front(self, length):
         front: Chain = Chain.__new__(Chain)

@@ -21,6 +21,7 @@ from cython.cimports.netapp.tcp.connection import (
 from cython.cimports.netapp.tcp.send import retransmit
 from cython.cimports.netapp.tcp.sequence import seq_le, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import forget_backoff, measured, set_timer, stop_timer
+from cython.cimports.netapp.tcp.touched import touch
 from cython.cimports.netapp.wire.tcp import FLAG_FIN
 
 
@@ -41,7 +42,7 @@ def _duplicate(c: Connection, now: uint64_t) -> cython.int:
         c.recover = c.snd_nxt
         c.tcp.counts.fast_retransmits += 1
         retransmit(c, now)
-    c.tcp.touch(c)
+    touch(c)
     return 0
 
 
@@ -93,9 +94,9 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
         set_timer(c, TIMER_RETRANSMIT, now + c.rto)
     if c.flags & WAS_FULL and c.send_queue.length <= c.tcp.config.send_limit // 2:
         c.flags = (c.flags & ~WAS_FULL) | UP_WRITABLE
-        c.tcp.touch(c)
+        touch(c)
     elif c.send_queue.length > seq_sub(c.snd_next_cut, ack) or c.flags & (FIN_QUEUED | STARVED):
-        c.tcp.touch(c)
+        touch(c)
     return 0
 
 
@@ -121,7 +122,7 @@ def acknowledgment_arrives(c, segment, now):
         c.snd_wl2 = segment.ack
         if window != c.snd_wnd:
             if window > c.snd_wnd:
-                c.tcp.touch(c)
+                touch(c)
             c.snd_wnd = window
             if window > c.max_snd_wnd:
                 c.max_snd_wnd = window
@@ -131,5 +132,5 @@ def acknowledgment_arrives(c, segment, now):
             forget_backoff(c)
             c.snd_next_cut = c.snd_una
             c.cut_view = cython.NULL
-            c.tcp.touch(c)
+            touch(c)
     return 0

@@ -1,5 +1,6 @@
 """A connection's state (RFC 9293, 3.3.1), with its names. What happens to it is in the files beside this one."""
 from cython cimport final
+from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.event.timer cimport timer_entry_t
 from netapp.iobuf.chain cimport Chain
@@ -69,6 +70,7 @@ cdef class Connection:
     cdef uint32_t flags
     cdef uint8_t state
     cdef readonly TcpManager tcp
+    cdef PyObject* next_touched              # with TOUCHED: in the manager's queue
     cdef TcpHandler handler                  # None before the handshake of a passive open, and after closed()
     cdef HandlerBinding binding
     cdef object factory                      # of an active open

@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain, wrap
 from cython.cimports.netapp.net.address import format_address
 from cython.cimports.netapp.tcp.receive import finish, reset
+from cython.cimports.netapp.tcp.touched import touch
 
 _NAMES = (
     "CLOSED",
@@ -39,6 +40,11 @@ class SendQueueFull(BufferError):
     """The send queue is above its limit: wait for writable()."""
 
 
+@cython.cfunc
+def _full(c: Connection) -> object:
+    return SendQueueFull(f"{c.send_queue.length} bytes are queued: wait for writable()")
+
+
 class Connection:
     def __cinit__(self):
         global _live
@@ -54,7 +60,7 @@ class Connection:
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
             if not self.flags & IN_RECEIVE:
-                raise SendQueueFull(f"{self.send_queue.length} bytes are queued: wait for writable()")
+                raise _full(self)
         before: uint64_t = self.send_queue.length
         if isinstance(data, Chain):
             self.send_queue.move_from(cython.cast(Chain, data))
@@ -66,8 +72,7 @@ class Connection:
         self.tcp.queued_bytes += self.send_queue.length - before
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
-        if not self.flags & TOUCHED:
-            self.tcp.touch(self)
+        touch(self)
 
     def close(self):
         if self.state == CLOSED or self.flags & FIN_QUEUED:
@@ -80,7 +85,7 @@ class Connection:
             self.state = FIN_WAIT_1
         elif self.state == CLOSE_WAIT:
             self.state = LAST_ACK
-        self.tcp.touch(self)
+        touch(self)
 
     def abort(self):
         if self.state != CLOSED and self.handler is not None:
@@ -93,7 +98,7 @@ class Connection:
         if self.flags & PAUSED:
             self.flags &= ~PAUSED
             if self.tcp is not None:
-                self.tcp.touch(self)
+                touch(self)
 
     @property
     def state_name(self) -> str:

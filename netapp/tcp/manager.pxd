@@ -75,6 +75,11 @@ cdef struct tcp_counters_t:
     uint64_t dropped_reassembly  # no range left
     uint64_t dropped_closed      # text after the connection was aborted or its FIN
 
+cdef struct touched_t:
+    # A queue of Connections linked by `next_touched`; owns a reference to each.
+    PyObject* first              # NULL: empty
+    PyObject* last
+
 
 cdef class TcpTransport(Transport):
     cdef TcpManager tcp                      # let go of in destroy()
@@ -96,9 +101,8 @@ cdef class TcpManager(Representative):
     cdef dict bindings                       # handler class -> HandlerBinding
     cdef uint64_t secret[2]                  # RFC 6528
     cdef uint16_t next_port                  # RFC 6056's counter
-    cdef PyObject** touched                  # connections with output due at the end of the turn; references
-    cdef uint32_t touched_count
-    cdef uint32_t touched_capacity
+    cdef touched_t touched                   # connections with output due at the end of the turn
+    cdef touched_t blocked                   # of these, those that met a full ring: they go on with the next
     cdef uint64_t queued_bytes               # in all send queues
     cdef dict starved                        # connections not fed because of send_limit_total, in order; values None
     cdef Chain segment                       # the next one to send; used again where the device emptied it at once
@@ -108,13 +112,11 @@ cdef class TcpManager(Representative):
     cdef bint retrying
     cdef uint64_t challenge_second           # RFC 5961, 7: challenge ACKs are throttled
     cdef uint32_t challenges
-    cdef int touch(self, Connection c) except -1
     cdef int send_touched(self) except -1
     cdef int feed_starved(self) except -1
     cdef bint may_challenge(self, uint64_t now) noexcept
     cdef int attach(self, Connection c, object handler) except -1    # TypeError: no TcpHandler
     cdef Connection new_connection(self, key_t* key, uint32_t hashed)
-    cdef int receive_segment(self, Chain packet, ip_info_t* info) except -1
     cdef int syn_arrives(
         self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, Connection before, uint64_t now
     ) except -1                              # before: the one in TIME_WAIT that it replaces; None

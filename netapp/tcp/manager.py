@@ -7,9 +7,8 @@ if not cython.compiled:
 
 import logging
 
-from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
+from cython.cimports.cpython.ref import Py_DECREF
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.netapp.ebb.core import representative
 from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
 from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events, turn_time
@@ -31,7 +30,7 @@ from cython.cimports.netapp.tcp.connection import (
 )
 from cython.cimports.netapp.tcp.handler import TcpHandler, bind_class
 from cython.cimports.netapp.tcp.isn import initial_sequence, port_offset
-from cython.cimports.netapp.tcp.key import key_t
+from cython.cimports.netapp.tcp.key import key_t, same_key
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.options import parse_options
 from cython.cimports.netapp.tcp.reassembly import Reassembly
@@ -41,6 +40,7 @@ from cython.cimports.netapp.tcp.send import output, refuse, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt
 from cython.cimports.netapp.tcp.table import ConnectionTable
 from cython.cimports.netapp.tcp.timers import prepare_timers
+from cython.cimports.netapp.tcp.touched import append_touched, touch
 from cython.cimports.netapp.wire.bytes import load16, load32
 from cython.cimports.netapp.wire.checksum import fold, sum_chain, sum_pseudo_header
 from cython.cimports.netapp.wire.tcp import (
@@ -106,6 +106,20 @@ _CHALLENGES = cython.declare(uint32_t, 100)
 
 
 @cython.cfunc
+@cython.inline
+def _find(table: ConnectionTable, key: cython.pointer(key_t), hashed: uint32_t) -> Connection:
+    """None: there is none."""
+    at: uint32_t = hashed & table.mask
+    while table.entries[at].connection != cython.NULL:
+        if table.entries[at].hash == hashed and same_key(
+            cython.address(cython.cast(Connection, table.entries[at].connection).key), key
+        ):
+            return cython.cast(Connection, table.entries[at].connection)
+        at = (at + 1) & table.mask
+    return None
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def _start_at(c: Connection, iss: uint32_t) -> cython.void:
     c.iss = iss
@@ -115,9 +129,14 @@ def _start_at(c: Connection, iss: uint32_t) -> cython.void:
     c.recover = iss
 
 
-class TcpTransport:
-    def receive_packet(self, packet, info):
-        return self.tcp.receive_segment(packet, info)
+@cython.cfunc
+@cython.exceptval(check=False)
+def _forget(queue: cython.pointer(touched_t)) -> cython.void:
+    c: Connection
+    while queue.first != cython.NULL:
+        c = cython.cast(Connection, queue.first)
+        queue.first = c.next_touched
+        Py_DECREF(c)
 
 
 class Output:
@@ -170,11 +189,8 @@ class TcpManager:
         network().register_transport(_PROTOCOL, self.transport)
 
     def __dealloc__(self):
-        i: uint32_t
-        for i in range(self.touched_count):
-            if self.touched[i] != cython.NULL:
-                Py_DECREF(cython.cast(object, self.touched[i]))
-        free(self.touched)
+        _forget(cython.address(self.touched))
+        _forget(cython.address(self.blocked))
 
     def destroy(self):
         """Resets every connection; each handler hears of it."""
@@ -253,7 +269,7 @@ class TcpManager:
             if not local_port:
                 key.ports = cython.cast(uint32_t, port) << 16 | _FIRST_PORT + (offset + self.next_port + tried) % _PORTS
             hashed = self.table.hash_of(cython.address(key))
-            if self.table.find(cython.address(key), hashed) is None:
+            if _find(self.table, cython.address(key), hashed) is None:
                 break
         else:
             raise OSError(f"no local port is free for {address}:{port}")
@@ -280,58 +296,30 @@ class TcpManager:
 
     # --- for the rest of TCP -------------------------------------------------------------------------------------
 
-    def touch(self, c):
-        size: uint32_t
-        grown: cython.p_void
-        if c.flags & TOUCHED:
-            return 0
-        if self.touched_count == self.touched_capacity:
-            size = 2 * self.touched_capacity if self.touched_capacity else 256
-            grown = realloc(self.touched, size * cython.sizeof(cython.p_void))
-            if grown == cython.NULL:
-                raise MemoryError
-            self.touched = cython.cast(cython.pointer(cython.pointer(PyObject)), grown)
-            self.touched_capacity = size
-        c.flags |= TOUCHED
-        Py_INCREF(c)
-        self.touched[self.touched_count] = cython.cast(cython.pointer(PyObject), c)
-        self.touched_count += 1
-        return 0
-
     def send_touched(self):
         c: Connection
         now: uint64_t
-        i: uint32_t = 0
-        full: uint32_t = 0
-        blocked: cython.bint
         if self.starved and self.queued_bytes < self.config.send_limit_total:
             self.feed_starved()
-        if self.touched_count == 0:
+        if self.touched.first == cython.NULL and self.blocked.first == cython.NULL:
             return 0
         now = turn_time()
-        # Callbacks may touch more of them. Each is off the list before: a callback may raise KeyboardInterrupt.
-        while i < self.touched_count:
-            if self.touched[i] == cython.NULL:
-                i += 1
-                continue
-            c = cython.cast(Connection, self.touched[i])
-            self.touched[i] = cython.NULL
+        # Callbacks may touch more of them. Each is off the queue before: a callback may raise KeyboardInterrupt.
+        while self.touched.first != cython.NULL:
+            c = cython.cast(Connection, self.touched.first)
+            self.touched.first = c.next_touched
             Py_DECREF(c)
-            i += 1
             c.flags &= ~TOUCHED
             if c.flags & UP_ANY or c.received is not None:
                 deliver(c)
-            blocked = c.state != CLOSED and output(c, now) != 0
-            if blocked and not c.flags & TOUCHED:
-                c.flags |= TOUCHED
-                Py_INCREF(c)
-                self.touched[full] = cython.cast(cython.pointer(PyObject), c)
-                full += 1
-        self.touched_count = full
-        if full and not self.retrying:
+            if c.state != CLOSED and output(c, now) != 0 and not c.flags & TOUCHED:
+                append_touched(cython.address(self.blocked), c)
+        self.touched = self.blocked
+        self.blocked.first = cython.NULL
+        if self.touched.first != cython.NULL and not self.retrying:
             self.retrying = True
             events().start_polling(self.retry)
-        elif not full and self.retrying:
+        elif self.touched.first == cython.NULL and self.retrying:
             self.retrying = False
             events().stop_polling(self.retry)
         return 0
@@ -342,7 +330,7 @@ class TcpManager:
         self.starved = {}
         for c in waiting:
             c.flags &= ~STARVED
-            self.touch(c)
+            touch(c)
         return 0
 
     def may_challenge(self, now):
@@ -403,80 +391,6 @@ class TcpManager:
                 found = one
         return found
 
-    def receive_segment(self, packet, info):
-        header: cython.pointer(cython.const[uint8_t])
-        header_length: uint32_t
-        segment: segment_t
-        key: key_t
-        hashed: uint32_t
-        found: Connection
-        listener: Listener
-        now: uint64_t
-        self.counts.segments_in += 1
-        if packet.length < HEADER_BYTES_MIN or packet.head.length < HEADER_BYTES_MIN:
-            self.counts.dropped_short += 1
-            return 0
-        if info.multicast:
-            # RFC 9293, 3.10.7.2 (MUST-57)
-            self.counts.dropped_multicast += 1
-            return 0
-        header = packet.head.data
-        header_length = (header[OFFSET_DATA_OFFSET] >> 4) * 4
-        if header_length < HEADER_BYTES_MIN or header_length > packet.head.length:
-            self.counts.dropped_header += 1
-            return 0
-        if not packet.offload.flags & (CHECKSUM_VALID | CHECKSUM_PARTIAL) and (
-            # RFC 9293, 3.1 (MUST-3)
-            fold(
-                sum_chain(
-                    packet,
-                    0,
-                    sum_pseudo_header(
-                        ipv4_of(info.source),
-                        ipv4_of(info.destination),
-                        _PROTOCOL,
-                        cython.cast(uint32_t, packet.length),
-                    ),
-                )
-            )
-            != 0xFFFF
-        ):
-            self.counts.dropped_checksum += 1
-            return 0
-        segment.ports = load32(header + OFFSET_SOURCE_PORT)
-        segment.seq = load32(header + OFFSET_SEQUENCE)
-        segment.ack = load32(header + OFFSET_ACKNOWLEDGMENT)
-        segment.flags = header[OFFSET_FLAGS]
-        segment.window = load16(header + OFFSET_WINDOW)
-        segment.length = cython.cast(uint32_t, packet.length - header_length)
-        if segment.flags & FLAG_SYN and not parse_options(
-            header + HEADER_BYTES_MIN, header_length - HEADER_BYTES_MIN, cython.address(segment.options)
-        ):
-            self.counts.dropped_options += 1
-            return 0
-        step_over(packet, header_length)
-        key.remote = info.source
-        key.local = info.destination
-        key.ports = segment.ports
-        hashed = self.table.hash_of(cython.address(key))
-        found = self.table.find(cython.address(key), hashed)
-        now = turn_time()
-        # RFC 9293, 3.6.1 (MAY-2): out of TIME_WAIT a new connection whose numbers lie beyond those of the old one.
-        if found is not None and (
-            found.state != TIME_WAIT
-            or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
-            or not seq_lt(found.rcv_nxt, segment.seq)
-        ):
-            return segment_arrives(found, cython.address(segment), packet, now)
-        if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN and not segment.flags & FLAG_FIN:
-            listener = self.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.destination)
-            if listener is not None:
-                return self.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), found, now)
-        if found is not None:
-            return segment_arrives(found, cython.address(segment), packet, now)
-        self.counts.dropped_no_connection += 1
-        return refuse(self, cython.address(segment), info)
-
     def syn_arrives(self, listener, key, hashed, segment, before, now):
         # RFC 9293, 3.10.7.2. Text on the SYN is not acknowledged, so that the peer sends it again.
         c: Connection
@@ -532,3 +446,80 @@ class TcpManager:
                 return False
             self.counts.coalesced_bytes += data.length
         return cython.cast(Reassembly, c.reassembly).insert(seq, kept)
+
+
+class TcpTransport:
+    def receive_packet(self, packet, info):
+        manager: TcpManager = self.tcp
+        header: cython.pointer(cython.const[uint8_t])
+        header_length: uint32_t
+        segment: segment_t
+        key: key_t
+        hashed: uint32_t
+        found: Connection
+        listener: Listener
+        now: uint64_t
+        manager.counts.segments_in += 1
+        if packet.length < HEADER_BYTES_MIN or packet.head.length < HEADER_BYTES_MIN:
+            manager.counts.dropped_short += 1
+            return 0
+        if info.multicast:
+            # RFC 9293, 3.10.7.2 (MUST-57)
+            manager.counts.dropped_multicast += 1
+            return 0
+        header = packet.head.data
+        header_length = (header[OFFSET_DATA_OFFSET] >> 4) * 4
+        if header_length < HEADER_BYTES_MIN or header_length > packet.head.length:
+            manager.counts.dropped_header += 1
+            return 0
+        if not packet.offload.flags & (CHECKSUM_VALID | CHECKSUM_PARTIAL) and (
+            # RFC 9293, 3.1 (MUST-3)
+            fold(
+                sum_chain(
+                    packet,
+                    0,
+                    sum_pseudo_header(
+                        ipv4_of(info.source),
+                        ipv4_of(info.destination),
+                        _PROTOCOL,
+                        cython.cast(uint32_t, packet.length),
+                    ),
+                )
+            )
+            != 0xFFFF
+        ):
+            manager.counts.dropped_checksum += 1
+            return 0
+        segment.ports = load32(header + OFFSET_SOURCE_PORT)
+        segment.seq = load32(header + OFFSET_SEQUENCE)
+        segment.ack = load32(header + OFFSET_ACKNOWLEDGMENT)
+        segment.flags = header[OFFSET_FLAGS]
+        segment.window = load16(header + OFFSET_WINDOW)
+        segment.length = cython.cast(uint32_t, packet.length - header_length)
+        if segment.flags & FLAG_SYN and not parse_options(
+            header + HEADER_BYTES_MIN, header_length - HEADER_BYTES_MIN, cython.address(segment.options)
+        ):
+            manager.counts.dropped_options += 1
+            return 0
+        step_over(packet, header_length)
+        key.remote = info.source
+        key.local = info.destination
+        key.ports = segment.ports
+        hashed = manager.table.hash_of(cython.address(key))
+        found = _find(manager.table, cython.address(key), hashed)
+        now = turn_time()
+        # RFC 9293, 3.6.1 (MAY-2): out of TIME_WAIT a new connection whose numbers lie beyond those of the old one.
+        if found is not None and (
+            found.state != TIME_WAIT
+            or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
+            or not seq_lt(found.rcv_nxt, segment.seq)
+        ):
+            return segment_arrives(found, cython.address(segment), packet, now)
+        if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN and not segment.flags & FLAG_FIN:
+            listener = manager.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.destination)
+            if listener is not None:
+                return manager.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), found, now)
+        if found is not None:
+            return segment_arrives(found, cython.address(segment), packet, now)
+        manager.counts.dropped_no_connection += 1
+        return refuse(manager, cython.address(segment), info)

@@ -32,6 +32,7 @@ from cython.cimports.netapp.tcp.connection import (
 from cython.cimports.netapp.tcp.manager import TcpManager
 from cython.cimports.netapp.tcp.send import send_reset, window_opens
 from cython.cimports.netapp.tcp.timers import stop_timers
+from cython.cimports.netapp.tcp.touched import touch
 
 from netapp.event.report import let_go
 
@@ -233,7 +234,7 @@ def deliver(c):
             c.received = None
             if window_opens(c):
                 c.flags |= ACK_NOW
-                c.tcp.touch(c)
+                touch(c)
             _receive(c, data)
         elif c.flags & UP_PEER_CLOSED:
             _call(c, UP_PEER_CLOSED, "peer_closed")
@@ -272,7 +273,7 @@ def finish(c, error):
         c.error = error
         c.flags |= UP_CLOSED
     if c.handler is not None:
-        tcp.touch(c)
+        touch(c)
     return 0
 
 

@@ -32,7 +32,6 @@ from cython.cimports.netapp.tcp.connection import (
     TIMER_LINGER,
     TIMER_RETRANSMIT,
     TIMING,
-    TOUCHED,
     UP_ANY,
     UP_CLOSED,
     UP_CONNECTED,
@@ -48,6 +47,7 @@ from cython.cimports.netapp.tcp.receive import deliver, finish, text_arrives
 from cython.cimports.netapp.tcp.send import acknowledge, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer, stop_timers
+from cython.cimports.netapp.tcp.touched import touch
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN
 
 
@@ -115,7 +115,7 @@ def _established(c: Connection, segment: cython.pointer(segment_t), now: uint64_
             return 0
     c.flags |= UP_CONNECTED
     if c.send_queue.length or c.flags & FIN_QUEUED:
-        tcp.touch(c)
+        touch(c)
     return 0
 
 
@@ -145,7 +145,7 @@ def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), now: uint64_
         )
         _established(c, segment, now)
         c.flags |= ACK_NOW
-        tcp.touch(c)
+        touch(c)
         return deliver(c)
     # Simultaneous open (RFC 9293, 3.5, figure 7).
     c.state = SYN_RECEIVED
@@ -157,7 +157,8 @@ def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), now: uint64_
 @cython.exceptval(-1, check=False)
 def _acknowledge_now(c: Connection) -> cython.int:
     c.flags |= ACK_NOW
-    return c.tcp.touch(c)
+    touch(c)
+    return 0
 
 
 @cython.cfunc
@@ -312,8 +313,7 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
         c.rcv_unacked += length
         # RFC 5681, 4.2: at least every second full-sized segment; else it waits for data to ride on.
         c.flags |= ACK_NOW if c.rcv_unacked >= 2 * cython.cast(uint32_t, c.rcv_largest) else ACK_DELAYED
-        if not c.flags & TOUCHED:
-            c.tcp.touch(c)
+        touch(c)
     if c.flags & FIN_AHEAD and c.rcv_fin == c.rcv_nxt:
         _fin_arrives(c, now)
     # State is settled: up to the handler.

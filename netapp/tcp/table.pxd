@@ -22,7 +22,6 @@ cdef class ConnectionTable:
             mix(key.remote.low ^ self.secret[0], key.remote.high ^ self.secret[1])
             ^ mix(key.local.low ^ self.secret[2] ^ key.local.high, key.ports ^ self.secret[0])
         )
-    cdef Connection find(self, key_t* key, uint32_t hashed)      # None: there is none
     cdef int insert(self, Connection connection) except -1
     cdef int remove(self, Connection connection) except -1       # 0: it was not in
     cdef int _grow(self) except -1

@@ -8,8 +8,6 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.netapp.tcp.connection import Connection
-from cython.cimports.netapp.tcp.key import same_key
 
 
 class ConnectionTable:
@@ -34,16 +32,6 @@ class ConnectionTable:
             if self.entries[i].connection != cython.NULL:
                 Py_DECREF(cython.cast(object, self.entries[i].connection))
         free(self.entries)
-
-    def find(self, key, hashed):
-        at: uint32_t = hashed & self.mask
-        while self.entries[at].connection != cython.NULL:
-            if self.entries[at].hash == hashed and same_key(
-                cython.address(cython.cast(Connection, self.entries[at].connection).key), key
-            ):
-                return cython.cast(Connection, self.entries[at].connection)
-            at = (at + 1) & self.mask
-        return None
 
     def insert(self, connection):
         at: uint32_t

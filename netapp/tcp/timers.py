@@ -26,6 +26,7 @@ from cython.cimports.netapp.tcp.connection import (
 )
 from cython.cimports.netapp.tcp.receive import finish, reset
 from cython.cimports.netapp.tcp.send import probe_window, send_syn
+from cython.cimports.netapp.tcp.touched import touch
 
 # Clock granularity G of RFC 6298 (2.3): the loop's turns.
 _GRANULARITY = cython.declare(uint64_t, 1_000_000)
@@ -62,7 +63,8 @@ def _back_off(c: Connection) -> cython.void:
 def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
     if c.snd_una == c.snd_nxt and c.state >= ESTABLISHED:
         # Nothing is lost: output waited for slots.
-        return c.tcp.touch(c)
+        touch(c)
+        return 0
     if _gives_up(c, now):
         return 0
     c.tcp.counts.timeouts += 1
@@ -81,7 +83,7 @@ def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
     c.duplicate_acks = 0
     c.snd_next_cut = c.snd_una
     c.cut_view = cython.NULL
-    c.tcp.touch(c)
+    touch(c)
     return 0
 
 
@@ -103,7 +105,7 @@ def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
                 probe_window(c, now)
         elif which == TIMER_DELAYED_ACK:
             c.flags |= ACK_NOW
-            c.tcp.touch(c)
+            touch(c)
         elif c.state == TIME_WAIT:
             finish(c, None)
         elif c.state == FIN_WAIT_2:
