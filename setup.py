@@ -105,6 +105,22 @@ def leave_pointers_unchecked() -> None:
     multiprocessing.set_start_method("fork", force=True)  # the patch must reach the workers
 
 
+def leave_arguments_unchecked() -> None:
+    """An annotated argument of a cfunc is `not None`, which every call of it checks: in debug only, as with nonecheck."""
+    from Cython.Compiler.Nodes import CFuncDeclaratorNode
+
+    analyse = CFuncDeclaratorNode.analyse
+
+    def patched(node: CFuncDeclaratorNode, *arguments: object, **named: object) -> tuple:
+        declarator, function = analyse(node, *arguments, **named)
+        for argument in getattr(function, "args", ()):
+            argument.not_none = False
+        return declarator, function
+
+    CFuncDeclaratorNode.analyse = patched
+    multiprocessing.set_start_method("fork", force=True)  # the patch must reach the workers
+
+
 @contextmanager
 def progress_untold() -> Iterator[None]:
     """Drops what is printed, in this process and its workers. Errors go to standard error, which stays."""
@@ -183,6 +199,8 @@ class Build(build_ext):
 
         if VARIANT == "debug":
             leave_pointers_unchecked()
+        else:
+            leave_arguments_unchecked()
         output = Path("build", VARIANT, "c")
         changed = Path("setup.py").stat().st_mtime
         for extension in self.extensions:

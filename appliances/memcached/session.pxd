@@ -18,6 +18,7 @@ cdef uint64_t LONGEST_LINE, LONGEST_GET, ENOUGH, SMALL_PIECE
 cdef uint64_t KEY_MAX
 
 
+@cython.final
 cdef class Worker:
     """What sessions share: the store, the reply under way (empty between events), counters."""
     cdef readonly EbbRef store               # asked once an event
@@ -70,14 +71,14 @@ cdef class Session(TcpHandler):
     cdef bytes answer                        # after a value that is dropped
 
     cpdef object connected(self)
-    @cython.locals(worker=Worker, whole=Chain)
+    @cython.locals(whole=Chain)
     cpdef object receive(self, Chain data)
     cpdef object peer_closed(self)
     cpdef object writable(self)
     cpdef object closed(self, object error)
-    cpdef object leave(self)
+    cdef int leave(self) except -1
     @cython.locals(waiting=Chain, cursor=Cursor)
-    cpdef Chain gather(self, Chain data)
+    cdef Chain gather(self, Chain data)
     @cython.locals(
         worker=Worker,
         store=Store,
@@ -88,30 +89,31 @@ cdef class Session(TcpHandler):
         verb=uint64_t,
         start=uint64_t,
     )
-    cpdef object work(self, Chain data)
+    cdef int work(self, Chain data) except -1
     @cython.locals(items=KeyTable, item=Item, more=bint, before=uint64_t, length=uint64_t)
-    cpdef object get(self, Worker worker, Store store, Cursor cursor, Chain reply, bint unique)
+    cdef inline bint get(self, Worker worker, Store store, Cursor cursor, Chain reply, bint unique) except -1
     @cython.locals(data=Chain)
-    cpdef object without_end(self, Item item)
+    cdef int without_end(self, Item item) except -1
     @cython.locals(reply=Chain, data=Chain)
-    cpdef object with_unique(self, Item item)
+    cdef object with_unique(self, Item item)
     @cython.locals(
         cursor=Cursor, flags=int64_t, exptime=int64_t, length=int64_t, unique=int64_t, last=uint64_t, key=bytes
     )
-    cpdef object storage(self, Store store, uint64_t verb, uint64_t start, Chain data)
-    cpdef object odd_storage(self, Store store, uint64_t verb, list tokens)
+    cdef inline int storage(self, Store store, uint64_t verb, uint64_t start, Chain data) except -1
+    cdef object odd_storage(self, Store store, uint64_t verb, list tokens)
     @cython.locals(worker=Worker, cursor=Cursor)
-    cpdef object begin(self, Store store, uint64_t verb, bytes key, uint64_t flags, int64_t exptime, int64_t length)
+    cdef inline int begin(self, Store store, uint64_t verb, bytes key, uint64_t flags, int64_t exptime,
+                          int64_t length) except -1
     @cython.locals(store=Store)
-    cpdef object no_room(self)
+    cdef int no_room(self) except -1
     @cython.locals(item=Item)
-    cpdef object swallow(self, Store store, bytes answer)
+    cdef int swallow(self, Store store, bytes answer) except -1
     @cython.locals(worker=Worker, cursor=Cursor, value=Chain, size=uint64_t, answer=bytes)
-    cpdef bint value(self, Store store) except -1
+    cdef inline bint value(self, Store store) except -1
     @cython.locals(worker=Worker, item=Item)
-    cpdef bytes store_value(self, Store store, Chain value)
-    cpdef object other(self, Store store, uint64_t start, Chain data)
+    cdef inline bytes store_value(self, Store store, Chain value)
+    cdef int other(self, Store store, uint64_t start, Chain data) except -1
     @cython.locals(cursor=Cursor, found=list)
-    cpdef list tokens(self, uint64_t start, Chain data)
+    cdef list tokens(self, uint64_t start, Chain data)
     @cython.locals(cursor=Cursor)
-    cpdef object bound_line(self, Chain waiting)
+    cdef object bound_line(self, Chain waiting)

@@ -106,9 +106,8 @@ class Session(TcpHandler):
             self.leave()
 
     def receive(self, data: Chain) -> None:
-        worker = self.worker
-        worker.bytes_read += data.length
-        if self.leaving or worker.draining:
+        self.worker.bytes_read += data.length
+        if self.leaving or self.worker.draining:
             return
         if self.waiting is None:
             self.work(data)
@@ -217,18 +216,12 @@ class Session(TcpHandler):
             left -= 1
             start = cursor.position
             verb = self.asked or cursor.word()
-            if verb == GET:
-                self.get(worker, store, cursor, reply, False)
-                if self.asked != 0:
+            if verb == GET or verb == GETS:
+                if not self.get(worker, store, cursor, reply, verb == GETS):
                     break
                 cursor.end_line()
             elif verb == SET or verb == ADD or verb == REPLACE or verb == CAS:
                 self.storage(store, verb, start, data)
-            elif verb == GETS:
-                self.get(worker, store, cursor, reply, True)
-                if self.asked != 0:
-                    break
-                cursor.end_line()
             else:
                 self.other(store, start, data)
                 if self.leaving:
@@ -238,7 +231,7 @@ class Session(TcpHandler):
         cursor.release()
         if reply.length != 0:
             worker.bytes_written += reply.length
-            self.send(reply)
+            self.connection.send(reply)
         if self.leaving:
             self.leave()
         elif start < length:
@@ -253,7 +246,8 @@ class Session(TcpHandler):
         elif self.verb > SWALLOW:
             self.waiting = Chain()
 
-    def get(self, worker: Worker, store: Store, cursor: Cursor, reply: Chain, unique: bool) -> None:
+    def get(self, worker: Worker, store: Store, cursor: Cursor, reply: Chain, unique: bool) -> bool:
+        """False: the rest of the line waits for its turn."""
         items = store.items
         before = reply.length
         self.asked = 0
@@ -261,12 +255,12 @@ class Session(TcpHandler):
         length = cursor.token_length
         if length == 0:
             reply.write(ERROR)
-            return
+            return True
         while True:
             if length > KEY_MAX:
                 reply.drop_tail(reply.length - before)
                 reply.write(BAD_FORMAT)
-                return
+                return True
             worker.cmd_get += 1
             more = cursor.more()
             if item is not None and store.alive(item):
@@ -277,28 +271,29 @@ class Session(TcpHandler):
                     self.without_end(item)
                 elif item.small is not None:
                     reply.write(item.small)
-                    return
+                    return True
                 else:
                     reply.append_clone(item.views)
-                    return
+                    return True
             if not more:
                 break
             if reply.length >= ENOUGH:
                 self.asked = GETS if unique else GET
                 self.yielded = True
-                return
+                return False
             item = cursor.look_up(items)
             length = cursor.token_length
         reply.write(END)
+        return True
 
     def without_end(self, item: Item) -> None:
         """The item's part of a reply with more to come."""
         if item.small is not None:
             self.worker.reply.write(item.small[:-5])
-            return
-        data = item.views.clone()
-        data.drop_tail(5)
-        self.worker.reply.append(data)
+        else:
+            data = item.views.clone()
+            data.drop_tail(5)
+            self.worker.reply.append(data)
 
     def with_unique(self, item: Item) -> None:
         """The same, as gets has it."""
@@ -337,10 +332,10 @@ class Session(TcpHandler):
             or cursor.more()
         ):
             self.odd_storage(store, verb, self.tokens(start, data))
-            return
-        self.noreply = last == NOREPLY
-        self.unique = unique
-        self.begin(store, verb, key, flags, exptime, length)
+        else:
+            self.noreply = last == NOREPLY
+            self.unique = unique
+            self.begin(store, verb, key, flags, exptime, length)
 
     def odd_storage(self, store: Store, verb: int, tokens: list[bytes]) -> None:
         reply = self.worker.reply

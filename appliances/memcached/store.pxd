@@ -55,9 +55,10 @@ cdef class Store(Representative):
     # The item, which is marked as used. None: there is none, or it has expired.
     @cython.locals(item=Item)
     cpdef Item find(self, bytes key)
-    cpdef bint alive(self, Item item) except -1
-    cdef bytes _tail(self, uint64_t flags, uint64_t length)
-    # Puts an item there, in place of one with its key. `data` is emptied: the value with its \r\n. MemoryError: no room.
+    cdef bint alive(self, Item item) except -1
+    cdef inline bytes _tail(self, uint64_t flags, uint64_t length)
+    # Puts an item there, in place of one with its key. `data`, the value with its \r\n, may be emptied. MemoryError: no
+    # room.
     @cython.locals(item=Item, old=Item)
     cpdef Item put(self, bytes key, uint64_t flags, int64_t expires, Chain data)
     cpdef object remove(self, Item item)
@@ -66,12 +67,13 @@ cdef class Store(Representative):
     cpdef object flush(self, int64_t when)   # what was stored before is gone from then on
     cpdef object reset_counters(self)
     cpdef object destroy(self)
-    @cython.locals(item=Item, whole=Chain, length=uint64_t)
-    cdef Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
+    @cython.locals(item=Item, whole=Chain, tail=bytes, length=uint64_t)
+    cdef inline Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
     # What to keep of received data; evicts when slots run out. MemoryError: nothing is left to evict.
     cpdef Chain kept(self, Chain data)
-    cdef bint _gone(self, Item item) noexcept
+    cdef int _make_way(self) except -1       # the same eviction
+    cdef inline bint _gone(self, Item item) noexcept
     @cython.locals(oldest=Item, ring=Item, rounds=int)
     cdef bint _evict(self) except -1
-    cdef bint _room(self, uint64_t size) except -1
-    cdef object _unlink(self, Item item)
+    cdef inline bint _room(self, uint64_t size) except -1
+    cdef inline int _unlink(self, Item item) except -1

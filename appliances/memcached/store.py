@@ -24,6 +24,7 @@ VALUE, END = b"VALUE ", b"END\r\n"
 
 
 @cython.no_gc
+@cython.freelist(64)
 @cython.cclass
 class Item:
     key: bytes
@@ -107,35 +108,40 @@ class Store(Representative):
 
     def _made(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
         length = data.length - 2
-        whole = self.scratch
-        if whole.length != 0:  # of a value for which there was no room
-            whole.discard(whole.length)
-        whole.write(VALUE)
-        whole.write(key)
-        whole.write(self._tail(flags, length))
+        tail = self._tail(flags, length)
         item = Item.__new__(Item)
         item.key = key
         item.flags = flags
         item.expires = expires
         item.stored = self.now
-        item.header = whole.length
+        item.header = len(VALUE) + len(key) + len(tail)
         item.fetched = item.used = False
         item.size = ITEM_BYTES + len(key)
-        item.small = None
-        item.views = item.older = item.newer = None  # type: ignore[assignment]
-        if length <= JOINED:
-            whole.append(data)
+        if length <= SMALL:
+            whole = self.scratch
+            if whole.length != 0:  # of an event that an exception ended
+                whole.discard(whole.length)
+        else:
+            whole = Chain.__new__(Chain)
+            while not whole.reserve(item.header + (length + 2 + len(END) if length <= JOINED else 0)):
+                self._make_way()
+        whole.write(VALUE)
+        whole.write(key)
+        whole.write(tail)
+        if length > JOINED:
+            whole.append(self.kept(data))
+            whole.append_clone(self.ending)
+        else:
+            whole.write_copy(data)
             whole.write(END)
             if length <= SMALL:
                 item.small = whole.tobytes()
+                item.views = None  # type: ignore[assignment]
                 item.size += SMALL_BYTES + whole.length
                 whole.discard(whole.length)
                 return item
-            item.views = self.kept(whole)
-        else:
-            item.views = self.kept(whole)
-            item.views.append(self.kept(data))
-            item.views.append_clone(self.ending)
+        item.small = None
+        item.views = whole
         item.size += CHAIN_BYTES + item.views.pinned() + VIEW_BYTES * item.views.count
         return item
 
@@ -153,10 +159,13 @@ class Store(Representative):
             try:
                 return data.stored()
             except MemoryError:
-                if not self._evict():
-                    raise
-            for _ in range(EVICT_AT_ONCE - 1):
-                self._evict()
+                self._make_way()
+
+    def _make_way(self) -> None:
+        if not self._evict():
+            raise MemoryError("the buffer pool has no slot for the item, and no item is left to evict")
+        for _ in range(EVICT_AT_ONCE - 1):
+            self._evict()
 
     def remove(self, item: Item) -> None:
         self._unlink(item)

@@ -44,8 +44,8 @@ cdef class MemoryQueue(Queue):
     cdef bint interrupts_enabled
     cdef bint blocked                        # transmit() said False since the last poll
     cdef bint closed
-    cdef Chain spare                         # of small frames, one after the other; None: none
-    cdef bint ready                          # within a poll: the last frame's slot and view, in `spare`, take the next
+    cdef Chain frame                         # that is being handed up; its chain takes the next one. None: none yet
+    cdef bint ready                          # within a poll: so does the slot of the last one's only view
     cdef memory_counters_t count
     # Called with interrupt_source() when frames arrived, or room in a ring that was full, and interrupts are enabled.
     cdef public object notify

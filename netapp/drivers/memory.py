@@ -6,7 +6,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
-from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, Py_REFCNT, PyObject
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy, memset
@@ -32,7 +32,6 @@ from cython.cimports.netapp.iobuf.chain import (
     GSO_NONE,
     GSO_TCPV4,
     Chain,
-    drop_views,
     new_chain,
     offload_t,
 )
@@ -106,110 +105,100 @@ def _plain(queue: MemoryQueue, frame: Chain) -> cython.bint:
 
 @cython.cfunc
 @cython.inline
-def _copy_small(queue: MemoryQueue, source: Chain) -> Chain:
+@cython.exceptval(-1, check=False)
+def _copy_small(queue: MemoryQueue, source: Chain) -> cython.bint:
     """A frame that one slot holds. Chain and slot are the last one's, where neither the stack nor the appliance kept
     them: a device's buffer that came back is posted again."""
-    frame: Chain
     length: uint32_t = cython.cast(uint32_t, source.length)
     slot: cython.pointer(slot_t)
     view: cython.pointer(iobuf_t)
     if queue.ready:
         queue.ready = False
-        view = queue.spare.head
+        view = queue.frame.head
         view.data = view.slot.memory + HEADROOM
         view.length = length
+        queue.frame.length = length
     else:
+        # Not empty: an exception ended the last poll.
+        if queue.frame is None or queue.frame.head != cython.NULL:
+            queue.frame = new_chain()
         slot = take_slot(running_pool(), FRAME_CLASS, PLACE_DEVICE)
         if slot == cython.NULL:
-            return None
+            return False
         view = new_iobuf(slot, slot.memory + HEADROOM, length)
         if view == cython.NULL:
             release_slot(slot)
-            return None
-        # Not empty: an exception ended the last poll.
-        if queue.spare is None or queue.spare.head != cython.NULL:
-            queue.spare = new_chain()
-        frame = queue.spare
-        frame.head = view
-        frame.tail = view
-        frame.count = 1
-    frame = queue.spare
-    frame.length = length
+            return False
+        queue.frame.append_view(view)
     if source.head.length == length:
         memcpy(view.data, source.head.data, length)
     else:
         source.copy_out(0, view.data, length)
-    return frame
+    return True
 
 
 @cython.cfunc
 @cython.inline
-def _copy(queue: MemoryQueue, source: Chain) -> Chain:
-    """The frame in slots of the running core, as a device's DMA would place it; None: no slots."""
-    frame: Chain
+@cython.exceptval(-1, check=False)
+def _copy(queue: MemoryQueue, source: Chain) -> cython.bint:
+    """The frame in slots of the running core, as a device's DMA would place it."""
     if source.length <= _FIRST_BYTES:
-        frame = _copy_small(queue, source)
+        if not _copy_small(queue, source):
+            return False
     else:
-        frame = allocate_frame(source.length)
-        if frame is not None:
-            fill_frame(frame, 0, source, 0)
-    if frame is None:
-        return None
-    frame.offload = source.offload
+        queue.ready = False
+        queue.frame = allocate_frame(source.length)
+        if queue.frame is None:
+            return False
+        fill_frame(queue.frame, 0, source, 0)
+    queue.frame.offload = source.offload
     if not queue.device.features & FEATURE_RX_CHECKSUM:
-        if frame.offload.flags & CHECKSUM_PARTIAL and frame.offload.gso_type == GSO_NONE:
-            complete_checksum(frame)
-        elif not frame.offload.flags & CHECKSUM_PARTIAL:
-            frame.offload.flags = 0
-    return frame
+        if source.offload.flags & CHECKSUM_PARTIAL and source.offload.gso_type == GSO_NONE:
+            complete_checksum(queue.frame)
+        elif not source.offload.flags & CHECKSUM_PARTIAL:
+            queue.frame.offload.flags = 0
+    return True
 
 
 @cython.cfunc
 @cython.inline
-@cython.exceptval(check=False)
-def _consume(queue: MemoryQueue) -> cython.void:
-    """The peer has copied the foremost frame."""
-    place: uint64_t = queue.consumed & (queue.capacity - 1)
-    queue.consumed += 1
-    # Other cores' slots are given back by their owner only.
-    if queue.eager[place] and cython.cast(Chain, queue.ring[place]).head.slot.home.pool == running_pool():
-        cython.cast(Chain, queue.ring[place]).advance(cython.cast(Chain, queue.ring[place]).length)
-
-
-@cython.cfunc
-@cython.inline
-def _arrive(queue: MemoryQueue, source: Chain) -> Chain:
-    """The peer's foremost frame `source`, or the next segment of it, in slots of the running core; None: dropped."""
-    frame: Chain
+@cython.exceptval(-1, check=False)
+def _arrive(queue: MemoryQueue, source: Chain) -> cython.bint:
+    """Puts the peer's foremost frame `source`, or the next segment of it, into `queue.frame`; False: no slots."""
+    done: cython.bint
+    place: uint64_t
     if source.offload.gso_type == GSO_TCPV4 and not queue.device.features & FEATURE_RX_TSO4:
-        frame = queue._segment(source)
+        queue.ready = False
+        queue.frame = queue._segment(source)
+        done = queue.frame is not None
     else:
-        frame = _copy(queue, source)
+        done = _copy(queue, source)
     if queue.segment_offset == 0:
-        _consume(queue.peer)
-    if frame is None:
+        place = queue.peer.consumed & (queue.peer.capacity - 1)
+        queue.peer.consumed += 1
+        # Other cores' slots are given back by their owner only.
+        if queue.peer.eager[place] and source.head.slot.home.pool == running_pool():
+            source.advance(source.length)
+    if not done:
         queue.count.rx_no_slots += 1
-    else:
-        queue.count.rx_frames += 1
-        queue.count.rx_bytes += frame.length
-    return frame
+        return False
+    queue.count.rx_frames += 1
+    queue.count.rx_bytes += queue.frame.length
+    return True
 
 
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _recycle(queue: MemoryQueue, frame: Chain) -> cython.void:
+def _recycle(queue: MemoryQueue) -> cython.void:
     """The frame was handed up: its chain and slot are used again unless somebody else holds them."""
-    view: cython.pointer(iobuf_t) = frame.head
-    if frame is not queue.spare:
+    view: cython.pointer(iobuf_t)
+    # Py_REFCNT() would count the reference of its own argument.
+    if cython.cast(cython.pointer(PyObject), queue.frame).ob_refcnt != 1 or queue.frame.write_slot != cython.NULL:
+        queue.frame = None
         return
-    # The caller's reference and the queue's.
-    if Py_REFCNT(frame) != 2:
-        queue.spare = None
-        return
-    if frame.write_slot != cython.NULL:
-        frame.clear()
-    elif (
+    view = queue.frame.head
+    if (
         # Where slots are poisoned each goes back at once, so that a late look into one is seen.
         REDZONE == 0
         and view != cython.NULL
@@ -220,7 +209,7 @@ def _recycle(queue: MemoryQueue, frame: Chain) -> cython.void:
     ):
         queue.ready = True
     else:
-        drop_views(frame)
+        queue.frame.drop_views()
 
 
 class Collector:
@@ -257,23 +246,21 @@ class MemoryQueue:
     def poll(self, budget):
         done: cython.int = 0
         peer: MemoryQueue = self.peer
-        frame: Chain
         self._reap()
         if self.filled - self.reaped < self.capacity:
             self.blocked = False
         while done < budget and peer.consumed != peer.published:
-            frame = _arrive(self, cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)]))
             done += 1
-            if frame is None:
+            if not _arrive(self, cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)])):
                 continue
             if self.receiver is None:
                 self.count.rx_no_receiver += 1
-                continue
-            self.receiver.receive_frame(frame)
-            _recycle(self, frame)
+            else:
+                self.receiver.receive_frame(self.frame)
+            _recycle(self)
         if self.ready:
             self.ready = False
-            drop_views(self.spare)
+            self.frame.drop_views()
         if done and peer.blocked:
             peer._raise()
         return done
@@ -330,7 +317,7 @@ class MemoryQueue:
     def _reap(self):
         """Gives back what the peer has copied."""
         while self.reaped != self.consumed:
-            drop_views(cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)]))
+            cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)]).drop_views()
             self.reaped += 1
 
     def _well_formed(self, frame):
@@ -433,7 +420,7 @@ class MemoryQueue:
         self._free_ring()
         self.receiver = None
         self.notify = None
-        self.spare = None
+        self.frame = None
         return 0
 
     def _free_ring(self):

@@ -1,5 +1,6 @@
 """Ebbs: components named by a 32-bit id and reached, on every core, through that core's own representative."""
 from cpython.ref cimport PyObject
+from cython cimport final
 from libc.stdint cimport uint32_t, uint64_t
 
 # The running core's translation table: a representative by EbbId, NULL where the core has none yet. This pointer and
@@ -68,6 +69,7 @@ cdef class EbbNamespace:
     cpdef dict counters(self)
 
 
+@final
 cdef class EbbRef:
     """A reference to an Ebb: `ref()`, or `ref.get()` where calls are compiled, is the running core's representative."""
     cdef readonly uint32_t ebb_id

@@ -8,7 +8,8 @@ where the slot has one reference or never lent those bytes.
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.iobuf.pool cimport (
-    HEADER_BYTES, HEADER_CLASS, free_iobuf, iobuf_t, new_iobuf, pool_t, release_slot, running_pool, slot_t, take_slot
+    HEADER_BYTES, HEADER_CLASS, free_iobuf, iobuf_t, new_iobuf, pool_t, running_pool, slot_t,
+    take_header
 )
 
 cdef enum:
@@ -51,13 +52,20 @@ cdef class Chain:
         self.count += 1
         self.length += view.length
 
-    cdef void prepend_view(self, iobuf_t* view) noexcept
+    cdef inline void prepend_view(self, iobuf_t* view) noexcept:
+        view.next = self.head
+        self.head = view
+        if self.tail == NULL:
+            self.tail = view
+        self.count += 1
+        self.length += view.length
+
     cdef void advance(self, uint64_t length) noexcept          # drops bytes at the front, frees emptied views
     cdef void trim(self, uint64_t length) noexcept             # drops bytes at the end
     cdef uint8_t* prepend(self, uint32_t length, uint16_t place) noexcept   # room at the front; NULL: exhausted
     cdef uint8_t* reserve_tail(self, uint32_t length, uint16_t place) noexcept  # contiguous room at the end; NULL
     cdef bint append_copy(self, const uint8_t* data, uint64_t length, uint16_t place) noexcept
-    cdef bint append_range(self, iobuf_t* view, uint64_t offset, uint64_t length) noexcept
+    cdef inline bint append_range(self, iobuf_t* view, uint64_t offset, uint64_t length) noexcept
     cdef void copy_out(self, uint64_t offset, uint8_t* to, uint64_t length) noexcept
     cdef inline void move_from(self, Chain other) noexcept:    # takes all of other's views, to the end
         if other.head == NULL:
@@ -74,13 +82,28 @@ cdef class Chain:
         other.count = 0
         other.length = 0
 
+    cdef inline void drop_views(self) noexcept:                # advance() over all bytes
+        cdef iobuf_t* view = self.head
+        cdef iobuf_t* after
+        while view != NULL:
+            after = view.next
+            free_iobuf(view)
+            view = after
+        self.head = NULL
+        self.tail = NULL
+        self.count = 0
+        self.length = 0
+
     cdef Chain take_front(self, uint64_t length)               # the first bytes, as a chain of their own
     cdef Chain compact(self, uint16_t place)                   # a copy in as few bytes of slots as classes allow
+    cdef inline int _write(self, const uint8_t* data, uint64_t length) except -1
+    cdef int _write_on(self, const uint8_t* data, uint64_t length) except -1
 
     # For everyone. Raises ValueError for a length beyond the chain, MemoryError when the pool is exhausted.
     cpdef object append(self, object data)           # a Chain is emptied into this one; bytes are wrapped and held
     cpdef object append_clone(self, Chain other)     # new views of other's bytes; other stays as it is
     cpdef object write(self, bytes data)             # copies into pool memory
+    cpdef object write_copy(self, Chain other)       # copies other's bytes, likewise; other stays as it is
     cpdef Chain split(self, uint64_t length)         # the first bytes, as a chain of their own
     cpdef Chain clone(self)
     cpdef object discard(self, uint64_t length)      # drops bytes at the front
@@ -90,6 +113,9 @@ cdef class Chain:
     cpdef object clear(self)
     cpdef uint64_t pinned(self)                      # bytes of slots that this chain keeps alive, each view on its own
     cpdef Chain stored(self)                         # what to keep: itself, or a compact copy (design: 1.45)
+    # The same for what is put together: the next `length` bytes written lie in one slot, of the class that fits, at
+    # most a unit. False: the pool is exhausted, or only the reserve is left.
+    cpdef bint reserve(self, uint64_t length) except -1
 
 cdef inline void step_over(Chain chain, uint32_t length) noexcept:
     """advance(), fast where the first view is longer than `length`, as for a header."""
@@ -101,36 +127,14 @@ cdef inline void step_over(Chain chain, uint32_t length) noexcept:
     else:
         chain.advance(length)
 
-cdef inline void drop_views(Chain chain) noexcept:
-    """advance() over all bytes."""
-    cdef iobuf_t* view = chain.head
-    cdef iobuf_t* after
-    while view != NULL:
-        after = view.next
-        free_iobuf(view)
-        view = after
-    chain.head = NULL
-    chain.tail = NULL
-    chain.count = 0
-    chain.length = 0
-
 cdef inline uint8_t* push_header(Chain chain, uint32_t length, uint16_t place):
     """prepend(), fast where the first view's slot is shared for sure, as that of queued data, or there is none."""
-    cdef pool_t* pool = running_pool()
-    cdef slot_t* slot = take_slot(pool, HEADER_CLASS, place)
-    cdef iobuf_t* view
-    if slot == NULL:
-        return NULL
-    view = new_iobuf(slot, slot.memory + (HEADER_BYTES - length), length)
+    cdef iobuf_t* view = take_header(running_pool(), place)
     if view == NULL:
-        release_slot(slot)
         return NULL
-    view.next = chain.head
-    chain.head = view
-    if chain.tail == NULL:
-        chain.tail = view
-    chain.count += 1
-    chain.length += length
+    view.data = view.slot.memory + (HEADER_BYTES - length)
+    view.length = length
+    chain.prepend_view(view)
     return view.data
 
 cdef inline uint8_t* extend_header(Chain chain, uint32_t length, uint16_t place) noexcept:

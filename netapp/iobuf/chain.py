@@ -9,12 +9,11 @@ from cython.cimports.cpython.buffer import Py_buffer, PyBUF_WRITABLE
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cython.cimports.cpython.memoryview import PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.string import memcmp, memcpy
+from cython.cimports.libc.string import memcpy
 from cython.cimports.netapp.iobuf.pool import (
     CLASSES,
     FRAME_BYTES,
     FRAME_CLASS,
-    HEADER_CLASS,
     PLACE_APPLIANCE,
     PLACE_STORE,
     PLACE_USER,
@@ -75,14 +74,6 @@ class Chain:
 
     # --- machine interface ---------------------------------------------------------------------------------------
 
-    def prepend_view(self, view):
-        view.next = self.head
-        self.head = view
-        if self.tail == cython.NULL:
-            self.tail = view
-        self.count += 1
-        self.length += view.length
-
     def advance(self, length):
         view: cython.pointer(iobuf_t) = self.head
         self.length -= length
@@ -124,7 +115,6 @@ class Chain:
     def prepend(self, length, place):
         view: cython.pointer(iobuf_t) = self.head
         slot: cython.pointer(slot_t)
-        pool: cython.pointer(pool_t)
         # In place only in a slot that nobody else sees, and never in bytes that are a Python object's.
         if view != cython.NULL and view.slot.references == 1:
             slot = view.slot
@@ -133,16 +123,7 @@ class Chain:
                 view.length += length
                 self.length += length
                 return view.data
-        pool = running_pool()
-        slot = take_slot(pool, HEADER_CLASS, place)
-        if slot == cython.NULL:
-            return cython.NULL
-        view = new_iobuf(slot, slot.memory + slot.size - length, length)
-        if view == cython.NULL:
-            release_slot(slot)
-            return cython.NULL
-        self.prepend_view(view)
-        return view.data
+        return push_header(self, length, place)
 
     def reserve_tail(self, length, place):
         slot: cython.pointer(slot_t) = self.write_slot
@@ -298,30 +279,66 @@ class Chain:
         if other.head != cython.NULL and not self.append_range(other.head, 0, other.length):
             raise MemoryError("no memory for another view")
 
-    def write(self, data):
-        length: uint64_t
+    def _write(self, data, length):
+        at: cython.pointer(uint8_t) = self.write_next
         slot: cython.pointer(slot_t) = self.write_slot
-        tail: cython.pointer(iobuf_t) = self.tail
+        view: cython.pointer(iobuf_t) = self.tail
+        if view == cython.NULL or view.slot != slot or view.data + view.length != at:
+            return self._write_on(data, length)
+        if length > slot.size - cython.cast(uint64_t, at - slot.memory):
+            return self._write_on(data, length)
+        # Mostly the last view goes on.
+        view.length += cython.cast(uint32_t, length)
+        self.length += length
+        self.write_next = at + length
+        slot.home.pool.copied[slot.place] += length
+        memcpy(at, data, length)
+        return 0
+
+    def _write_on(self, data, length):
+        """In a view of its own; in another slot, where this one has no room."""
+        slot: cython.pointer(slot_t) = self.write_slot
+        view: cython.pointer(iobuf_t)
+        if slot == cython.NULL or length > slot.size - cython.cast(uint64_t, self.write_next - slot.memory):
+            if not self.append_copy(data, length, PLACE_APPLIANCE):
+                raise MemoryError("the buffer pool is exhausted")
+            return 0
+        view = new_iobuf(slot, self.write_next, cython.cast(uint32_t, length))
+        if view == cython.NULL:
+            raise MemoryError("no memory for another view")
+        slot.references += 1
+        self.append_view(view)
+        self.write_next += length
+        slot.home.pool.copied[slot.place] += length
+        memcpy(view.data, data, length)
+        return 0
+
+    def write(self, data):
         if data is None:
             raise TypeError("write() takes bytes")
-        length = PyBytes_GET_SIZE(data)
-        if slot != cython.NULL and length <= slot.size - cython.cast(uint64_t, self.write_next - slot.memory):
-            # Mostly the slot has room.
-            if tail != cython.NULL and tail.slot == slot and tail.data + tail.length == self.write_next:
-                tail.length += cython.cast(uint32_t, length)
-                self.length += length
-            else:
-                tail = new_iobuf(slot, self.write_next, cython.cast(uint32_t, length))
-                if tail == cython.NULL:
-                    raise MemoryError("no memory for another view")
-                slot.references += 1
-                self.append_view(tail)
-            memcpy(self.write_next, PyBytes_AS_STRING(data), length)
-            self.write_next += length
-            slot.home.pool.copied[PLACE_APPLIANCE] += length
-            return
-        if not self.append_copy(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), length, PLACE_APPLIANCE):
-            raise MemoryError("the buffer pool is exhausted")
+        self._write(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), PyBytes_GET_SIZE(data))
+
+    def write_copy(self, other):
+        view: cython.pointer(iobuf_t)
+        if other is None or other is self:
+            raise TypeError("write_copy() takes another chain")
+        view = other.head
+        while view != cython.NULL:
+            self._write(view.data, view.length)
+            view = view.next
+
+    def reserve(self, length):
+        slot: cython.pointer(slot_t)
+        if length > UNIT_BYTES:
+            raise ValueError(f"reserve({length}): no slot has more than {UNIT_BYTES} bytes")
+        slot = take_slot(running_pool(), class_of(cython.cast(uint32_t, length)), PLACE_STORE)
+        if slot == cython.NULL:
+            return False
+        if self.write_slot != cython.NULL:
+            release_slot(self.write_slot)
+        self.write_slot = slot
+        self.write_next = slot.memory
+        return True
 
     def split(self, length):
         if length > self.length:
@@ -354,16 +371,24 @@ class Chain:
 
     def ends_with(self, data):
         last: uint8_t[16]
+        found: cython.pointer(uint8_t) = last
+        wanted: cython.pointer(uint8_t)
         length: uint64_t
-        if data is None or len(data) > 16:
+        if data is None or PyBytes_GET_SIZE(data) > 16:
             raise ValueError("ends_with() takes up to 16 bytes")
         length = PyBytes_GET_SIZE(data)
         if length > self.length:
             return False
         if self.tail != cython.NULL and self.tail.length >= length:
-            return memcmp(self.tail.data + self.tail.length - length, PyBytes_AS_STRING(data), length) == 0
-        self.copy_out(self.length - length, last, length)
-        return memcmp(last, PyBytes_AS_STRING(data), length) == 0
+            found = self.tail.data + self.tail.length - length
+        else:
+            self.copy_out(self.length - length, last, length)
+        wanted = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data))
+        while length:
+            length -= 1
+            if found[length] != wanted[length]:
+                return False
+        return True
 
     def clear(self):
         """Gives everything back: the views, and the slot that write() goes on in."""

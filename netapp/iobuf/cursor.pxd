@@ -35,10 +35,12 @@ cdef class Cursor:
     cdef void _skip(self, uint64_t length) noexcept
     cdef void _copy(self, uint8_t* to, uint64_t length) noexcept
     cdef bint _spaces(self) noexcept
-    cdef uint64_t _measure(self) noexcept
+    cdef inline uint64_t _measure(self) noexcept
+    cdef uint64_t _measure_on(self) noexcept
+    cdef int64_t _number_on(self) noexcept
     cdef bytes _across(self, uint64_t length)
     cpdef object reset(self, Chain chain)
-    cpdef object release(self)                       # lets go of the chain; reset() comes before anything else
+    cpdef void release(self) noexcept                # lets go of the chain; reset() comes before anything else
     cpdef object skip(self, uint64_t length)
     cpdef uint64_t remaining(self)
     cpdef bytes read(self, uint64_t length)          # raises EOFError when so much is not there
@@ -54,4 +56,4 @@ cdef class Cursor:
     cpdef uint64_t word(self) except? 0              # the same as a little-endian number; 0: none, or longer
                                                      # than 8 bytes, which stays to be read
     cpdef int64_t number(self) except? -1            # the same as decimal digits, -1: none, or no number below 2^63
-    cpdef object end_line(self)                      # to the first byte after the line's \n
+    cpdef void end_line(self) noexcept               # to the first byte after the line's \n

@@ -6,11 +6,11 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cython.cimports.libc.stdint import int64_t, uint8_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memchr, memcpy
 from cython.cimports.netapp.iobuf.chain import Chain
 from cython.cimports.netapp.iobuf.mix import raw64
-from cython.cimports.netapp.iobuf.pool import iobuf_t
+from cython.cimports.netapp.iobuf.pool import iobuf_t, new_iobuf, release_slot
 
 _SPACE = cython.declare(cython.int, 32)
 _RETURN = cython.declare(cython.int, 13)
@@ -97,11 +97,23 @@ class Cursor:
         return found
 
     def take_into(self, chain, length):
+        view: cython.pointer(iobuf_t)
         if chain is None or chain is self.chain:
             raise TypeError("take_into() takes another chain")
         if length > self.chain.length - self.position:
             raise EOFError(f"take({length}) with {self.chain.length - self.position} bytes left")
         if length and self._step():
+            if length <= cython.cast(uint64_t, self.limit - self.next):
+                # All in one view.
+                self.view.slot.references += 1
+                view = new_iobuf(self.view.slot, self.next, cython.cast(uint32_t, length))
+                if view == cython.NULL:
+                    release_slot(self.view.slot)
+                    raise MemoryError("no memory for another view")
+                chain.append_view(view)
+                self.next += length
+                self.position += length
+                return
             if not chain.append_range(self.view, self.next - self.view.data, length):
                 raise MemoryError("no memory for another view")
             self._skip(length)
@@ -183,24 +195,32 @@ class Cursor:
         """Goes over spaces; the length of the token that begins there, 0 at the end of the line."""
         left: uint64_t
         hit: cython.p_void
+        if self.position < self.line_end and self.view == self.line_view:
+            left = self.line_end - self.position
+            if self.next[0] == _SPACE:
+                # Tokens are one space apart, mostly.
+                self.next += 1
+                self.position += 1
+                left -= 1
+            if left and self.next[0] != _SPACE:
+                hit = memchr(self.next, _SPACE, left)
+                if hit != cython.NULL:
+                    left = cython.cast(uint64_t, cython.cast(cython.pointer(uint8_t), hit) - self.next)
+                self.token_length = left
+                return left
+        return self._measure_on()
+
+    def _measure_on(self):
+        """The same wherever the token lies, in several views or after many spaces."""
+        left: uint64_t
         distance: int64_t
-        if self.position < self.line_end and self.view == self.line_view and self.next[0] == _SPACE:
-            # Tokens are one space apart, mostly.
-            self.next += 1
-            self.position += 1
-        if self.position >= self.line_end or self.next == self.limit or self.next[0] == _SPACE:
-            self.token_length = 0
-            if not self._spaces():
-                return 0
+        self.token_length = 0
+        if not self._spaces():
+            return 0
         left = self.line_end - self.position
-        if self.view == self.line_view:
-            hit = memchr(self.next, _SPACE, left)
-            if hit != cython.NULL:
-                left = cython.cast(cython.pointer(uint8_t), hit) - self.next
-        else:
-            distance = self.find(_SPACE, left)
-            if distance >= 0:
-                left = cython.cast(uint64_t, distance)
+        distance = self.find(_SPACE, left)
+        if distance >= 0:
+            left = cython.cast(uint64_t, distance)
         self.token_length = left
         return left
 
@@ -257,7 +277,7 @@ class Cursor:
                 self.next += length
                 self.position += length
                 return value & ((cython.cast(uint64_t, 1) << (8 * length)) - 1)
-        length = self._measure()
+        length = self._measure_on()
         if length > 8:
             return 0
         value = 0
@@ -272,8 +292,35 @@ class Cursor:
 
     def number(self):
         value: uint64_t = 0
-        length: uint64_t = self._measure()
+        length: uint64_t
         digit: uint64_t
+        at: cython.pointer(uint8_t)
+        start: cython.pointer(uint8_t)
+        if self.position < self.line_end and self.view == self.line_view:
+            # The line ends in this view, so its \n ends the walk; up to 18 digits are below 2^63.
+            start = self.next
+            if start[0] == _SPACE:
+                start += 1
+            at = start
+            while True:
+                digit = cython.cast(uint64_t, at[0]) ^ 48
+                if digit > 9 or at - start == 18:
+                    break
+                value = value * 10 + digit
+                at += 1
+            length = at - self.next
+            if at != start and (at[0] == _SPACE or self.position + length == self.line_end):
+                self.token_length = at - start
+                self.next = at
+                self.position += length
+                return value
+        return self._number_on()
+
+    def _number_on(self):
+        """number() of what is longer than 18 digits, in more than one view, or no number."""
+        value: uint64_t = 0
+        digit: uint64_t
+        length: uint64_t = self._measure_on()
         good: cython.bint = length != 0
         self.position += length
         while length:

@@ -1,8 +1,11 @@
 """A table from byte strings to objects that is asked with bytes where they lie, in a received chain: no key is made
 for a look-up. Open addressing, linear probing, deletion by shifting back."""
-from cpython.ref cimport PyObject
+from cpython.object cimport PyObject
 from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef extern from "Python.h":
+    const uint8_t* bytes_of "PyBytes_AS_STRING"(PyObject* held) noexcept     # with no reference taken meanwhile
 
 cdef struct key_entry_t:
     PyObject* key                # bytes; one reference; NULL: free
@@ -18,7 +21,7 @@ cdef class KeyTable:
     cdef uint64_t mask
     cdef readonly uint64_t count
     cdef uint64_t secret[2]                  # a peer that chooses its keys cannot choose the bucket
-    cdef key_entry_t* _find(self, const uint8_t* key, uint64_t length) noexcept      # NULL: there is none
+    cdef inline key_entry_t* _seek(self, const uint8_t* key, uint64_t length, uint64_t hashed) noexcept   # its, or a free one
     cdef object find(self, const uint8_t* key, uint64_t length)                      # None: there is none
     cdef int _grow(self) except -1
     cpdef object get(self, bytes key)                # None: there is none

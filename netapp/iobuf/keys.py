@@ -31,21 +31,21 @@ class KeyTable:
             self.clear()
             free(self.entries)
 
-    def _find(self, key, length):
-        hashed: uint64_t = hash_bytes(key, length, self.secret[0], self.secret[1])
+    def _seek(self, key, length, hashed):
         at: uint64_t = hashed & self.mask
         entry: cython.pointer(key_entry_t) = cython.address(self.entries[at])
         while entry.key != cython.NULL:
             if entry.hash == cython.cast(uint32_t, hashed) and entry.length == length:
-                if memcmp(PyBytes_AS_STRING(cython.cast(object, entry.key)), key, length) == 0:
-                    return entry
+                if memcmp(bytes_of(entry.key), key, length) == 0:
+                    break
             at = (at + 1) & self.mask
             entry = cython.address(self.entries[at])
-        return cython.NULL
+        return entry
 
     def find(self, key, length):
-        entry: cython.pointer(key_entry_t) = self._find(key, length)
-        if entry == cython.NULL:
+        hashed: uint64_t = hash_bytes(key, length, self.secret[0], self.secret[1])
+        entry: cython.pointer(key_entry_t) = self._seek(key, length, hashed)
+        if entry.key == cython.NULL:
             return None
         return cython.cast(object, entry.value)
 
@@ -56,12 +56,16 @@ class KeyTable:
 
     def put(self, key, value):
         entry: cython.pointer(key_entry_t)
-        at: uint64_t
         hashed: uint64_t
+        at: cython.pointer(uint8_t)
+        length: uint64_t
         if key is None:
             raise TypeError("a key is bytes")
-        entry = self._find(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key)), PyBytes_GET_SIZE(key))
-        if entry != cython.NULL:
+        at = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
+        length = PyBytes_GET_SIZE(key)
+        hashed = hash_bytes(at, length, self.secret[0], self.secret[1])
+        entry = self._seek(at, length, hashed)
+        if entry.key != cython.NULL:
             before: object = cython.cast(object, entry.value)
             Py_INCREF(value)
             entry.value = cython.cast(cython.pointer(PyObject), value)
@@ -69,35 +73,30 @@ class KeyTable:
             return before
         if 2 * self.count > self.mask:
             self._grow()
-        hashed = hash_bytes(
-            cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key)),
-            PyBytes_GET_SIZE(key),
-            self.secret[0],
-            self.secret[1],
-        )
-        at = hashed & self.mask
-        while self.entries[at].key != cython.NULL:
-            at = (at + 1) & self.mask
-        entry = cython.address(self.entries[at])
+            entry = self._seek(at, length, hashed)
         Py_INCREF(key)
         Py_INCREF(value)
         entry.key = cython.cast(cython.pointer(PyObject), key)
         entry.value = cython.cast(cython.pointer(PyObject), value)
         entry.hash = cython.cast(uint32_t, hashed)
-        entry.length = cython.cast(uint32_t, PyBytes_GET_SIZE(key))
+        entry.length = cython.cast(uint32_t, length)
         self.count += 1
         return None
 
     @cython.overflowcheck(False)
     def pop(self, key):
         entry: cython.pointer(key_entry_t)
+        start: cython.pointer(uint8_t)
+        length: uint64_t
         at: uint64_t
         after: uint64_t
         home: uint64_t
         if key is None:
             raise TypeError("a key is bytes")
-        entry = self._find(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key)), PyBytes_GET_SIZE(key))
-        if entry == cython.NULL:
+        start = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
+        length = PyBytes_GET_SIZE(key)
+        entry = self._seek(start, length, hash_bytes(start, length, self.secret[0], self.secret[1]))
+        if entry.key == cython.NULL:
             return None
         held: object = cython.cast(object, entry.key)
         value: object = cython.cast(object, entry.value)

@@ -12,18 +12,18 @@ cdef extern from *:
     }
     static inline uint64_t netapp_word(const uint8_t *at) { uint64_t word; memcpy(&word, at, 8); return word; }
     static inline uint64_t netapp_hash_bytes(const uint8_t *at, uint64_t length, uint64_t s0, uint64_t s1) {
-        uint64_t hashed = s0 ^ length, word, other;
-        while (length >= 16) {
-            memcpy(&word, at, 8);
-            memcpy(&other, at + 8, 8);
-            hashed = netapp_mix(word ^ s1, other ^ hashed);
-            at += 16;
-            length -= 16;
-        }
-        word = other = 0;
-        if (length >= 8) {
-            memcpy(&word, at, 8);
-            memcpy(&other, at + length - 8, 8);
+        uint64_t hashed = s0 ^ length, word = 0, other = 0;
+        if (length > 16) {
+            const uint8_t *last = at + length - 16; /* whole pieces before, and the last one even where they overlap */
+            while (at < last) {
+                hashed = netapp_mix(netapp_word(at) ^ s1, netapp_word(at + 8) ^ hashed);
+                at += 16;
+            }
+            word = netapp_word(last);
+            other = netapp_word(last + 8);
+        } else if (length >= 8) {
+            word = netapp_word(at);
+            other = netapp_word(at + length - 8);
         } else if (length >= 4) {
             uint32_t low, high;
             memcpy(&low, at, 4);

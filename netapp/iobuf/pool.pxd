@@ -23,6 +23,7 @@ cdef enum:
     HEADER_CLASS = 2
     FRAME_CLASS = 16
     UNIT_CLASS = 17
+    HEADERS_KEPT = 128           # slots for headers that wait with their views for the next
 
 cdef enum:
     # Places: who took a slot, who copied. Names in pool.PLACES.
@@ -74,6 +75,8 @@ cdef struct pool_t:
     slot_class_t classes[CLASSES]
     slot_class_t external        # slots whose bytes are a Python object's
     iobuf_t* free_iobufs
+    iobuf_t* headers             # views that came back with a header's slot of their own, which wait for the next
+    uint32_t headers_kept        # of these; at most HEADERS_KEPT
     slot_t* free_slots           # unused slot_t, for carving and for external bytes
     uint64_t iobufs              # free or in use
     uint64_t pinned[PLACES_COUNT]     # bytes of slots in use, by place
@@ -91,6 +94,8 @@ cdef struct pool_t:
 cdef slot_t* refill_class(pool_t* pool, uint32_t slot_class, uint16_t place) noexcept
 cdef iobuf_t* refill_iobufs(pool_t* pool) noexcept
 cdef void restore_slot(slot_t* slot) noexcept
+cdef void restore_view(iobuf_t* view) noexcept
+cdef iobuf_t* make_header(pool_t* pool, uint16_t place) noexcept
 cdef slot_t* external_slot(pool_t* pool, object owner, const uint8_t* memory, uint32_t length) noexcept
 cdef uint32_t class_of(uint32_t length) noexcept
 
@@ -138,13 +143,29 @@ cdef inline iobuf_t* new_iobuf(slot_t* slot, uint8_t* data, uint32_t length) noe
     view.length = length
     return view
 
+cdef inline iobuf_t* take_header(pool_t* pool, uint16_t place) noexcept:
+    """A view with a header's slot of its own; where in the slot it lies is the caller's to say. NULL: exhausted."""
+    cdef iobuf_t* view = pool.headers
+    if view == NULL:
+        return make_header(pool, place)
+    pool.headers = view.next
+    pool.headers_kept -= 1
+    view.slot.references = 1
+    view.slot.place = place
+    pool.pinned[place] += HEADER_BYTES
+    return view
+
 cdef inline void free_iobuf(iobuf_t* view) noexcept:
     cdef slot_t* slot = view.slot
-    cdef pool_t* pool = slot.home.pool
+    cdef pool_t* pool
+    slot.references -= 1
+    if slot.references == 0:
+        restore_view(view)
+        return
+    pool = slot.home.pool
     view.next = pool.free_iobufs
     pool.free_iobufs = view
     poison(view, sizeof(iobuf_t))
-    release_slot(slot)
 
 
 cdef class BufferPool(Representative):

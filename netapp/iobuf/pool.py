@@ -207,6 +207,33 @@ def restore_slot(slot):
         pool.counters.units_restored += 1
 
 
+def restore_view(view):
+    """Gives back a view and its slot, to which it was the last reference."""
+    slot: cython.pointer(slot_t) = view.slot
+    pool: cython.pointer(pool_t) = slot.home.pool
+    if slot.home == cython.address(pool.classes[HEADER_CLASS]) and pool.headers_kept < HEADERS_KEPT and REDZONE == 0:
+        pool.pinned[slot.place] -= HEADER_BYTES
+        pool.headers_kept += 1
+        view.next = pool.headers
+        pool.headers = view
+        return
+    view.next = pool.free_iobufs
+    pool.free_iobufs = view
+    poison(view, cython.sizeof(iobuf_t))
+    restore_slot(slot)
+
+
+def make_header(pool, place):
+    slot: cython.pointer(slot_t) = take_slot(pool, HEADER_CLASS, place)
+    view: cython.pointer(iobuf_t)
+    if slot == cython.NULL:
+        return cython.NULL
+    view = new_iobuf(slot, slot.memory, 0)
+    if view == cython.NULL:
+        release_slot(slot)
+    return view
+
+
 def external_slot(pool, owner, memory, length):
     """A slot whose bytes are `owner`'s; keeps `owner` until the last view goes. NULL: the system has no memory."""
     slot: cython.pointer(slot_t) = pool.free_slots
@@ -320,14 +347,14 @@ class BufferPool:
     def live_slots(self):
         """Slots in use, those over external bytes included."""
         i: cython.int
-        live: uint64_t = self.pool.external.slots
+        live: uint64_t = self.pool.external.slots - self.pool.headers_kept
         for i in range(CLASSES):
             live += self.pool.classes[i].slots - self.pool.classes[i].free_count
         return live
 
     def live_iobufs(self):
         """Views in use. Counted by walking the free ones: a look-up is rare, and taking one is not."""
-        live: uint64_t = self.pool.iobufs
+        live: uint64_t = self.pool.iobufs - self.pool.headers_kept
         view: cython.pointer(iobuf_t) = self.pool.free_iobufs
         while view != cython.NULL:
             unpoison(view, cython.sizeof(iobuf_t))
@@ -344,11 +371,11 @@ class BufferPool:
     def classes(self):
         """(slot size, slots in use, free slots) by class."""
         i: cython.int
-        return [
-            (
-                self.pool.classes[i].size,
-                self.pool.classes[i].slots - self.pool.classes[i].free_count,
-                self.pool.classes[i].free_count,
-            )
-            for i in range(CLASSES)
-        ]
+        free: uint64_t
+        found: list = []
+        for i in range(CLASSES):
+            free = self.pool.classes[i].free_count
+            if i == HEADER_CLASS:
+                free += self.pool.headers_kept
+            found.append((self.pool.classes[i].size, self.pool.classes[i].slots - free, free))
+        return found

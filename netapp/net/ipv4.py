@@ -151,20 +151,10 @@ class IPv4Path:
         at += ethernet.HEADER_BYTES
         memcpy(at, self.header, ipv4.HEADER_BYTES_MIN)
         store16(at + ipv4.OFFSET_TOTAL_LENGTH, cython.cast(uint16_t, length))
-        store16(at + ipv4.OFFSET_IDENTIFICATION, self.identification)
         at[ipv4.OFFSET_PROTOCOL] = protocol
-        stored = ~fold(
-            self.header_sum
-            + raw16(at + ipv4.OFFSET_TOTAL_LENGTH)
-            + raw16(at + ipv4.OFFSET_IDENTIFICATION)
-            + swap16(protocol)
-        )
+        # The identification stays 0: nobody may cut this packet (RFC 6864, 4.1).
+        stored = ~fold(self.header_sum + raw16(at + ipv4.OFFSET_TOTAL_LENGTH) + swap16(protocol))
         memcpy(at + ipv4.OFFSET_CHECKSUM, cython.address(stored), 2)
-        # A device that cuts the packet counts the identification up: by no more than this.
-        if packet.offload.gso_type:
-            self.identification += cython.cast(uint16_t, length // packet.offload.gso_size + 1)
-        else:
-            self.identification += 1
         if packet.offload.flags or packet.offload.gso_type:
             packet.offload.csum_start += HEADERS_BYTES
             packet.offload.header_length += HEADERS_BYTES

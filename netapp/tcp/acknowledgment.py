@@ -6,7 +6,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.netapp.iobuf.chain import drop_views
 from cython.cimports.netapp.tcp.connection import (
     FIN_QUEUED,
     IN_RECOVERY,
@@ -63,7 +62,7 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
     if length < c.send_queue.length:
         c.send_queue.advance(length)
     else:
-        drop_views(c.send_queue)
+        c.send_queue.drop_views()
         c.cut_view = cython.NULL
         if c.send_queue.write_slot != cython.NULL:
             # An idle connection keeps no slot for small sends to come.

@@ -40,11 +40,6 @@ class SendQueueFull(BufferError):
     """The send queue is above its limit: wait for writable()."""
 
 
-@cython.cfunc
-def _full(c: Connection) -> object:
-    return SendQueueFull(f"{c.send_queue.length} bytes are queued: wait for writable()")
-
-
 class Connection:
     def __cinit__(self):
         global _live
@@ -60,7 +55,7 @@ class Connection:
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
             if not self.flags & IN_RECEIVE:
-                raise _full(self)
+                raise SendQueueFull("the send queue is above its limit: wait for writable()")
         before: uint64_t = self.send_queue.length
         if isinstance(data, Chain):
             self.send_queue.move_from(cython.cast(Chain, data))

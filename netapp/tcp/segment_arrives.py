@@ -284,7 +284,7 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
         set_timer(c, TIMER_LINGER, now + c.tcp.config.fin_wait_2)
     if length > c.rcv_largest:
         c.rcv_largest = cython.cast(uint16_t, length if length < c.rcv_mss else c.rcv_mss)
-    if length and seq != c.rcv_nxt:
+    if seq != c.rcv_nxt and length:
         c.tcp.counts.out_of_order += 1
         if c.reassembly is None:
             c.reassembly = Reassembly.__new__(Reassembly)
@@ -329,16 +329,16 @@ def segment_arrives(c, segment, payload, now):
     flags: uint8_t = segment.flags
     length: uint32_t = segment.length
     cut: uint32_t
-    if c.state == SYN_SENT:
-        return _in_syn_sent(c, segment, now)
-
-    if c.state == SYN_RECEIVED and flags & (FLAG_SYN | FLAG_RST) == FLAG_SYN and seq == c.irs:
-        if not flags & FLAG_ACK or c.listener is not None:
-            # The peer did not get our SYN and ACK.
-            return send_syn(c, now)
-        # Simultaneous open (RFC 9293, 3.5, figure 7, line 6): its SYN is here already, its acknowledgment is new.
-        flags &= ~FLAG_SYN
-        seq = c.rcv_nxt
+    if c.state <= SYN_RECEIVED:
+        if c.state == SYN_SENT:
+            return _in_syn_sent(c, segment, now)
+        if flags & (FLAG_SYN | FLAG_RST) == FLAG_SYN and seq == c.irs:
+            if not flags & FLAG_ACK or c.listener is not None:
+                # The peer did not get our SYN and ACK.
+                return send_syn(c, now)
+            # Simultaneous open (RFC 9293, 3.5, figure 7, line 6): its SYN is here already, its acknowledgment is new.
+            flags &= ~FLAG_SYN
+            seq = c.rcv_nxt
 
     # First, check the sequence number (3.10.7.4).
     if seq != c.rcv_nxt and not _acceptable(
@@ -354,22 +354,17 @@ def segment_arrives(c, segment, payload, now):
             set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
         return _acknowledge_now(c)
 
-    # Second, check the RST bit (RFC 5961, 3.2).
-    if flags & FLAG_RST:
-        if seq == c.rcv_nxt:
+    if flags & (FLAG_RST | FLAG_SYN | FLAG_ACK) != FLAG_ACK:
+        # Second, check the RST bit (RFC 5961, 3.2).
+        if flags & FLAG_RST and seq == c.rcv_nxt:
             return _reset_arrives(c)
         c.tcp.counts.dropped_flags += 1
-        return _challenge(c, now)
-
-    # Fourth, check the SYN bit (RFC 5961, 4.2).
-    if flags & FLAG_SYN:
-        c.tcp.counts.dropped_flags += 1
-        return _challenge(c, now)
+        # Fourth, check the SYN bit (RFC 5961, 4.2).
+        if flags & (FLAG_RST | FLAG_SYN):
+            return _challenge(c, now)
+        return 0
 
     # Fifth, check the ACK field.
-    if not flags & FLAG_ACK:
-        c.tcp.counts.dropped_flags += 1
-        return 0
     if not _acknowledgment(c, segment, now):
         return 0
 

@@ -1,12 +1,13 @@
 """A connection's timers share one lazy entry of the wheel, and the estimator of the time-out (RFC 6298)."""
 from libc.stdint cimport uint64_t
-from netapp.event.timer cimport timers
 from netapp.tcp.connection cimport Connection
+
+cdef int arm(Connection c, uint64_t deadline) except -1      # the wheel's entry
 
 cdef inline int set_timer(Connection c, int which, uint64_t deadline) except -1:
     c.deadlines[which] = deadline
     if not c.timer.pending or deadline < c.timer.deadline:
-        timers().set(&c.timer, deadline)
+        arm(c, deadline)
     return 0
 
 cdef inline void stop_timer(Connection c, int which) noexcept:

@@ -116,7 +116,12 @@ def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
         if c.deadlines[which] and (earliest == 0 or c.deadlines[which] < earliest):
             earliest = c.deadlines[which]
     if earliest and (not c.timer.pending or earliest < c.timer.deadline):
-        timers().set(cython.address(c.timer), earliest)
+        arm(c, earliest)
+    return 0
+
+
+def arm(c, deadline):
+    timers().set(cython.address(c.timer), deadline)
     return 0
 
 

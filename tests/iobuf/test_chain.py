@@ -222,6 +222,50 @@ def test_a_stored_copy_pins_little_more_than_its_bytes(length):
         del chain, front, kept
 
 
+@given(st.lists(st.binary(max_size=500), min_size=1, max_size=6), st.binary(max_size=1000))
+@settings(deadline=None)
+def test_what_is_written_after_reserve_lies_in_one_slot_of_the_store(parts, last):
+    whole = b"".join(parts) + last
+    with core_with_pool() as core:
+        chain, other = Chain(), chain_of([last[:400], last[400:]])
+        before = core.pool.copied()
+        assert chain.reserve(len(whole))
+        for part in parts:
+            chain.write(part)
+        chain.write_copy(other)
+        after = core.pool.copied()
+        assert bytes(chain) == whole and bytes(other) == last
+        assert chain.count <= 1
+        assert core.pool.pinned()["store"] - len(whole) <= max(64, len(whole) // 3)
+        assert after["store"] - before["store"] == len(whole)
+        assert after["appliance"] == before["appliance"]
+        # What comes after it is the appliance's own again.
+        chain.write(b"x" * 4096)
+        assert bytes(chain) == whole + b"x" * 4096
+        assert core.pool.copied()["appliance"] - after["appliance"] == 4096
+        del chain, other
+        assert core.pool.pinned()["store"] == 0
+
+
+def test_reserve_leaves_the_reserve_to_others():
+    with core_with_pool(size=512 << 10, reserve=256 << 10) as core:
+        kept = []
+        for _ in range(1000):
+            chain = Chain()
+            if not chain.reserve(4096):
+                break
+            chain.write(b"v" * 4096)
+            kept.append(chain)
+        assert 0 < len(kept) < 100 and len(chain) == 0
+        assert core.pool.counters()["refused_reserve"] == 1
+        with pytest.raises(ValueError, match="4097"):
+            chain.reserve(4097)
+        with pytest.raises(TypeError):
+            chain.write_copy(chain)
+        kept.clear()
+        del chain
+
+
 def test_storing_a_full_frame_keeps_its_slot():
     """A full segment in a 2 KiB slot pins 1.41 times its bytes: below the limit of 1.45."""
     with core_with_pool() as core:

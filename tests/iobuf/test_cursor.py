@@ -90,7 +90,7 @@ def test_lines_and_tokens_are_those_of_split(lines, cuts):
 
 def test_words_and_numbers():
     with core_with_pool():
-        text = b"get 123 9223372036854775807 9223372036854775808 -1 12x flush_all 00012\r\n"
+        text = b"get 123 9223372036854775807 9223372036854775808 -1 12x flush_all  999999999999999999 00012\r\n"
         for cut in range(len(text)):
             chain = split_at(text, [cut])
             cursor = Cursor(chain)
@@ -103,7 +103,9 @@ def test_words_and_numbers():
             assert cursor.number() == -1
             assert cursor.word() == 0
             assert cursor.token() == b"flush_all"
+            assert cursor.number() == 10**18 - 1
             assert cursor.number() == 12
+            assert cursor.token_length == 5
             assert cursor.token() is None
             cursor.end_line()
             assert cursor.remaining() == 0

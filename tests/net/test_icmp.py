@@ -121,11 +121,13 @@ def test_not_answered(message: bytes, counter: str) -> None:
         assert node.counters()[counter] == 1
 
 
-def test_identification_counts() -> None:
+def test_what_nobody_may_cut_has_no_identification() -> None:
+    """RFC 6864, 4.1."""
     with network_node() as node:
         greet(node)
         (reply,) = node.exchange(echo(b"x"))
         assert dpkt.ethernet.Ethernet(reply).data.df == 1
+        assert dpkt.ethernet.Ethernet(reply).data.id == 0
 
 
 def test_ring_full() -> None:
