@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.packets.configuration import Configuration
 from tests.packets.flows import ACK, SYN, Flow, Flows, flag_text
 from tests.packets.script import Icmp, Packet, Tcp, Udp
 from tests.packets.show import show_options
@@ -13,7 +12,7 @@ from tests.packets.wire import UDP as UDP_PROTOCOL
 from tests.packets.wire import LiveIcmp, LivePacket, LiveTcp, LiveUdp
 
 
-def differences(expected: Packet, live: LivePacket, flows: Flows, configuration: Configuration) -> Iterator[str]:
+def differences(expected: Packet, live: LivePacket, flows: Flows) -> Iterator[str]:
     """Each as packetdrill words it; none: it is the packet."""
     ip = expected.ip
     if ip.tos is not None and live.tos != ip.tos:

@@ -118,6 +118,10 @@ class Flows:
                 return flow
         return self.of_ports(peer_port or FIRST_PEER_PORT, our_port or self.listening_port)
 
+    def of_packet(self, ports: tuple[int, int]) -> Flow | None:
+        """Of what the stack sent, from and to these ports."""
+        return next((flow for flow in self.all if (flow.our_port, flow.peer_port) == ports), None)
+
     def of_ports(self, peer_port: int, our_port: int) -> Flow:
         for flow in self.all:
             if (flow.peer_port, flow.our_port) == (peer_port, our_port):

@@ -18,7 +18,7 @@ from tests.packets.parser import parse
 from tests.packets.script import Anything, Call, Code, Command, Event, Icmp, Packet, Tcp, Time, Udp
 from tests.packets.show import seconds, show_live, show_script
 from tests.packets.values import number
-from tests.packets.wire import BadPacket
+from tests.packets.wire import BadPacket, LiveIcmp, LivePacket
 
 # How far behind its time a packet is looked for, to say when it came. Nothing waits longer.
 _SEARCH = 600 * 10**9
@@ -39,19 +39,20 @@ class _Waiting:
 class Run:
     def __init__(self, stack: Host, configuration: Configuration, trace: Callable[[str], None]) -> None:
         self.host = stack
-        self.configuration = configuration
         self.tolerance = configuration.tolerance
         self.flows = Flows(configuration.bind_port)
         self.calls = Calls(stack, self.flows, configuration)
         self.trace = trace
         self.waiting: _Waiting | None = None
         self.asking = False
+        self.line = 0  # of the event that happens
         self.before = 0  # time of the event before, from which relative times count
         self.flow: Flow | None = None  # that the script spoke of last
         stack.when_settled = self._ask_waiting
 
     def events(self, events: tuple[Event, ...]) -> None:
         for event in events:
+            self.line = event.line
             action = event.action
             if isinstance(action, Packet) and not action.inbound:
                 self._expect(event, action)
@@ -76,7 +77,7 @@ class Run:
             raise Failed(
                 line,
                 "error handling packet: the script has ended, and expects no more packets",
-                f"actual packet: {seconds(packet.time)} {show_live(packet, self.flow, True)}",
+                f"actual packet: {self._show(packet, True)}",
             )
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ class Run:
         if not self.host.wait(latest) and not self.host.wait(latest + _SEARCH):
             raise Failed(event.line, f"error handling packet: no packet was sent by {seconds(latest)} sec", script)
         live = self.host.sent.pop(0)
-        wrong = next(differences(packet, live, self.flows, self.configuration), None)
+        wrong = next(differences(packet, live, self.flows), None)
         if wrong is None and time.kind != "any" and not start - self.tolerance <= live.time <= end + self.tolerance:
             wanted = seconds(start) if time.end is None else f"{seconds(start)}~{seconds(end)}"
             wrong = (
@@ -122,7 +123,7 @@ class Run:
             )
         if not isinstance(packet.body, Icmp):
             self.flow = flow_of(packet, self.flows)
-        shown = f"{seconds(live.time)} {show_live(live, self.flow, bool(packet.source_port))}"
+        shown = self._show(live, bool(packet.source_port))
         if wrong is not None:
             raise Failed(event.line, f"error handling packet: {wrong}", script, f"actual packet: {shown}")
         self.trace(f"outbound sniffed packet:  {shown}")
@@ -130,6 +131,10 @@ class Run:
         self.before = start if plain else live.time
         if plain:
             self.host.advance(start)
+
+    def _show(self, live: LivePacket, with_ports: bool) -> str:
+        flow = None if isinstance(live.body, LiveIcmp) else self.flows.of_packet(live.body.ports)
+        return f"{seconds(live.time)} {show_live(live, flow, with_ports)}"
 
     # --- system calls ------------------------------------------------------------------------------------------------
 
@@ -226,10 +231,12 @@ def run(
     """Failed or Refused: how it ended. `options`, NAME=VALUE, go before the script's own."""
     script = parse(path, path.read_text() if text is None else text)
     configuration = configure(script.options, script.commands, options)
+    running = None
     try:
         with host(configuration) as stack:
-            Run(stack, configuration, trace).events(script.events)
+            running = Run(stack, configuration, trace)
+            running.events(script.events)
     except BadPacket as error:
-        raise Failed(0, f"the stack sent a bad packet: {error}") from None
+        raise Failed(running.line if running else 0, f"the stack sent a bad packet: {error}") from None
     except AssertionError as error:
-        raise Failed(0, f"after the script: {error}") from None
+        raise Failed(running.line if running else 0, f"the stack is at fault: {error}") from None
