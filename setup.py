@@ -106,7 +106,7 @@ def leave_pointers_unchecked() -> None:
 
 
 def leave_arguments_unchecked() -> None:
-    """An annotated argument of a cfunc is `not None`, which every call of it checks: in debug only, as with nonecheck."""
+    """An annotated argument of a cfunc is `not None`, which its calls check: in debug only, as with nonecheck."""
     from Cython.Compiler.Nodes import CFuncDeclaratorNode
 
     analyse = CFuncDeclaratorNode.analyse
