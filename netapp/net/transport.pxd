@@ -10,8 +10,22 @@ cdef struct ip_info_t:
     bint multicast               # to a broadcast or multicast address, of the link or of IP
 
 
+cdef struct icmp_error_t:
+    # What an ICMP error says of a packet that we sent; the struct and what it points to live during the call only.
+    # Anybody can send it: a transport acts on it only where it fits what is under way (RFC 5927).
+    address_t source             # of our packet: one of our addresses
+    address_t destination        # of our packet
+    address_t reporter           # who sent the error
+    const uint8_t* header        # our packet, from its transport header on
+    uint32_t length              # bytes there, at least 8
+    uint32_t mtu                 # of FRAGMENTATION_NEEDED: what the router says; 0: it does not say
+    uint8_t type                 # as in ICMP
+    uint8_t code
+
+
 cdef class Transport:
     cdef int receive_packet(self, Chain packet, ip_info_t* info) except -1   # packet begins at the transport's header
+    cdef int error_arrives(self, icmp_error_t* error) except -1              # does nothing unless overridden
 
 
 cdef class Path:

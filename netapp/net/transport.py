@@ -10,6 +10,9 @@ class Transport:
     def receive_packet(self, packet, info):
         raise NotImplementedError(f"{type(self).__name__} has no receive_packet(): declare it in its .pxd")
 
+    def error_arrives(self, error):
+        return 0
+
 
 class Path:
     def send(self, packet, protocol):
