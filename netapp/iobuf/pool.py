@@ -347,10 +347,10 @@ class BufferPool:
     def live_slots(self):
         """Slots in use, those over external bytes included."""
         i: cython.int
-        live: uint64_t = self.pool.external.slots - self.pool.headers_kept
+        live: uint64_t = self.pool.external.slots
         for i in range(CLASSES):
             live += self.pool.classes[i].slots - self.pool.classes[i].free_count
-        return live
+        return live - self.pool.headers_kept
 
     def live_iobufs(self):
         """Views in use. Counted by walking the free ones: a look-up is rare, and taking one is not."""
