@@ -37,7 +37,10 @@ def live_connections():
 
 
 class SendQueueFull(BufferError):
-    """The send queue is above its limit: wait for writable()."""
+    """The send queue is above its limit: wait for writable(). The argument: bytes that are queued."""
+
+    def __str__(self):
+        return f"{self.args[0]} bytes are queued: wait for writable()"
 
 
 class Connection:
@@ -55,7 +58,7 @@ class Connection:
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
             if not self.flags & IN_RECEIVE:
-                raise SendQueueFull("the send queue is above its limit: wait for writable()")
+                raise SendQueueFull(self.send_queue.length)
         before: uint64_t = self.send_queue.length
         if isinstance(data, Chain):
             self.send_queue.move_from(cython.cast(Chain, data))
