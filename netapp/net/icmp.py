@@ -41,7 +41,7 @@ class Icmp:
         if info.multicast:
             counters.icmp_echo_to_group += 1
             return 0
-        path = manager.path(info.source)
+        path = manager.path_between(info.destination, info.source)
         if path is None:
             return 0
         if packet.length + ipv4.HEADER_BYTES_MIN > path.mtu:

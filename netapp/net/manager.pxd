@@ -17,6 +17,9 @@ cdef class NetworkManager(Representative):
     cdef readonly list interfaces
     cdef Routes routes
     cdef Path path(self, address_t destination)      # None: no route (counted)
+    # The same from our address `source`. None: it is not ours, or no route leaves from its interface (counted).
+    cdef Path path_between(self, address_t source, address_t destination)
+    cdef Path _path_over(self, Interface interface, uint32_t source, uint32_t target)
     cdef bint is_local(self, address_t address) noexcept     # one of our unicast addresses
     cdef void register_transport(self, uint8_t protocol, Transport transport)
     cpdef Interface add_interface(self, Queue queue, object config)

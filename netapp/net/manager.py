@@ -89,23 +89,31 @@ class NetworkManager:
         _forget_transports(self)
 
     def path(self, destination):
-        target: uint32_t = ipv4_of(destination)
+        found: Route = self.routes.find(ipv4_of(destination), None)
+        if not is_ipv4(destination) or found is None:
+            self.values.ipv4_no_route += 1
+            return None
+        return self._path_over(found.interface, found.interface.ipv4, ipv4_of(destination))
+
+    def path_between(self, source, destination):
+        # The strong model (RFC 1122, 3.3.4.2): what leaves from an address leaves by its interface.
+        interface: Interface
+        for interface in self.interfaces:
+            if interface.ipv4 == ipv4_of(source) and is_ipv4(source) and is_ipv4(destination):
+                return self._path_over(interface, interface.ipv4, ipv4_of(destination))
+        self.values.ipv4_no_route += 1
+        return None
+
+    def _path_over(self, interface, source, target):
         first: uint32_t = target & 255
         found: Route = None
-        interface: Interface
         # To one host, and not to ourselves: broadcast and multicast need no neighbour, and there is no loopback.
-        if is_ipv4(destination) and first != 0 and first != 127 and first < 224 and not self.is_local(destination):
-            found = self.routes.find(target)
-        if found is None:
+        if first != 0 and first != 127 and first < 224 and not self.is_local(mapped(target)):
+            found = self.routes.find(target, interface)
+        if found is None or (found.gateway == 0 and not interface.is_neighbour(target)):
             self.values.ipv4_no_route += 1
             return None
-        interface = found.interface
-        if found.gateway:
-            return make_path(interface, interface.ipv4, target, found.gateway)
-        if not interface.is_neighbour(target):
-            self.values.ipv4_no_route += 1
-            return None
-        return make_path(interface, interface.ipv4, target, target)
+        return make_path(interface, source, target, found.gateway or target)
 
     def is_local(self, address):
         interface: Interface
@@ -140,7 +148,7 @@ class NetworkManager:
     def route(self, destination):
         """How a packet to `destination` (str or ipaddress) would go, like `ip route get`."""
         target: uint32_t = ipv4_of(parse_address(destination))
-        found: Route = self.routes.find(target)
+        found: Route = self.routes.find(target, None)
         if found is None:
             return f"{destination} is unreachable"
         via: str = f" via {format_address(mapped(found.gateway))}" if found.gateway else ""

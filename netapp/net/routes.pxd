@@ -17,5 +17,6 @@ cdef class Route:
 cdef class Routes:
     cdef list entries                        # of Route
     cdef void add(self, uint32_t network, uint32_t netmask, uint32_t gateway, Interface interface)
-    cdef Route find(self, uint32_t destination)      # None: unreachable
+    # None: unreachable. `interface`: only what leaves by it counts; None: any.
+    cdef Route find(self, uint32_t destination, Interface interface)
     cdef void remove_interface(self, Interface interface)

@@ -27,10 +27,10 @@ class Routes:
         # Stable: of equal prefixes the first added wins.
         self.entries.sort(key=_shortest)
 
-    def find(self, destination):
+    def find(self, destination, interface):
         found: Route
         for found in self.entries:
-            if destination & found.netmask == found.network:
+            if destination & found.netmask == found.network and (interface is None or found.interface is interface):
                 return found
         return None
 

@@ -401,8 +401,8 @@ class TcpManager:
         if self.table.count >= self.config.max_connections:
             self.counts.dropped_table_full += 1
             return 0
-        path = network().path(key.remote)
-        if path is None or not same(path.source, key.local):
+        path = network().path_between(key.local, key.remote)
+        if path is None:
             self.counts.dropped_no_connection += 1
             return 0
         c = self.new_connection(key, hashed)

@@ -11,7 +11,7 @@ from cython.cimports.libc.string import memset
 from cython.cimports.netapp.drivers.device import FEATURE_CHECKSUM, FEATURE_TSO4
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain, offload_t, push_header
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t, new_iobuf, release_slot
-from cython.cimports.netapp.net.address import ipv4_of, same
+from cython.cimports.netapp.net.address import ipv4_of
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.transport import Path
 from cython.cimports.netapp.tcp.connection import (
@@ -447,8 +447,8 @@ def refuse(tcp, segment, info):
     length: uint32_t = segment.length
     if segment.flags & FLAG_RST:
         return 0
-    path = network().path(info.source)
-    if path is None or not same(path.source, info.destination):
+    path = network().path_between(info.destination, info.source)
+    if path is None:
         return 0
     tcp.counts.resets_out += 1
     if segment.flags & FLAG_ACK:
