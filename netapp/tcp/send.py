@@ -70,6 +70,16 @@ def _space(c: Connection) -> uint32_t:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
+def _sayable(c: Connection, edge: uint32_t) -> uint32_t:
+    """The right edge, as far as the window field can say it. Beyond what it says nothing is acceptable."""
+    if not c.flags & WINDOW_SCALING and seq_sub(edge, c.rcv_nxt) > 65535:
+        return seq_add(c.rcv_nxt, 65535)
+    return edge
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def _worthwhile(c: Connection) -> uint32_t:
     # RFC 9293, 3.8.6.2.2: min(half of the buffer, one segment).
     half: uint64_t = c.tcp.config.receive_window // 2
@@ -84,12 +94,12 @@ def _offer(c: Connection) -> uint32_t:
     edge: uint32_t = _space(c)
     # RFC 9293, 3.8.6: the right edge does not move back; 3.8.6.2.2: it moves on in steps.
     if seq_lt(c.rcv_adv, edge) and seq_sub(edge, c.rcv_adv) >= _worthwhile(c):
-        c.rcv_adv = edge
+        c.rcv_adv = _sayable(c, edge)
     return seq_sub(c.rcv_adv, c.rcv_nxt)
 
 
 def window_opens(c):
-    edge: uint32_t = _space(c)
+    edge: uint32_t = _sayable(c, _space(c))
     step: uint64_t = c.tcp.config.receive_window // 2
     if step > 2 * cython.cast(uint32_t, c.rcv_mss):
         step = 2 * cython.cast(uint32_t, c.rcv_mss)
@@ -265,8 +275,8 @@ def output(c, now):
     if c.snd_nxt == c.snd_una and c.send_queue.length and now - c.last_send > c.rto:
         c.congestion.idle(c)
     window = c.cwnd
-    if c.duplicate_acks and not c.flags & IN_RECOVERY and c.duplicate_acks < 3:
-        # RFC 3042: each of the first two duplicates lets one more segment out.
+    if c.duplicate_acks and not c.flags & IN_RECOVERY and c.duplicate_acks < 3 and c.snd_next_cut == c.snd_nxt:
+        # RFC 3042: each of the first two duplicates lets one more segment out, of new data.
         window += c.duplicate_acks * mss
     if window > c.snd_wnd:
         window = c.snd_wnd

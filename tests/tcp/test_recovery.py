@@ -75,8 +75,8 @@ def test_the_third_duplicate_is_a_loss():
         assert sender.acknowledge(0) == [11]
         assert sender.acknowledge(0) == [0], "RFC 5681, 3.2: fast retransmit, without waiting for the time-out"
         assert s.counters["fast_retransmits"] == 1
-        # ssthresh is 6 segments, half of 12; cwnd 9, and one more with each further duplicate.
-        assert [sender.acknowledge(0) for _ in range(5)] == [[], [], [], [12], [13]]
+        # ssthresh is 5 segments, half of 10 (RFC 5681, 3.2, step 2); cwnd 8, and one more with each further duplicate.
+        assert [sender.acknowledge(0) for _ in range(6)] == [[], [], [], [], [12], [13]]
         assert sender.acknowledge(14) in ([14], [14, 15]), "deflated: no burst"
         assert s.counters["timeouts"] == 0
 

@@ -23,9 +23,9 @@ def _initial_window(c: Connection) -> uint32_t:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _half_flight(c: Connection) -> uint32_t:
+def _half(c: Connection, flight: uint32_t) -> uint32_t:
     # RFC 5681, equation (4): max(FlightSize / 2, 2 * SMSS).
-    half: uint32_t = seq_sub(c.snd_nxt, c.snd_una) // 2
+    half: uint32_t = flight // 2
     return half if half > 2 * cython.cast(uint32_t, c.snd_mss) else 2 * cython.cast(uint32_t, c.snd_mss)
 
 
@@ -53,8 +53,9 @@ class Reno:
         return 0
 
     def loss_detected(self, c):
-        # RFC 6582, 3.2, steps 2 and 3.
-        c.ssthresh = _half_flight(c)
+        # RFC 6582, 3.2, steps 2 and 3. What limited transmit sent beyond cwnd does not count (RFC 5681, 3.2, step 2).
+        flight: uint32_t = seq_sub(c.snd_nxt, c.snd_una)
+        c.ssthresh = _half(c, flight if flight < c.cwnd else c.cwnd)
         c.cwnd = c.ssthresh + 3 * cython.cast(uint32_t, c.snd_mss)
         return 0
 
@@ -84,7 +85,7 @@ class Reno:
     def timed_out(self, c):
         # RFC 5681, 3.1: ssthresh is not lowered again when the same segment is lost again.
         if c.backoff == 0:
-            c.ssthresh = _half_flight(c)
+            c.ssthresh = _half(c, seq_sub(c.snd_nxt, c.snd_una))
         c.cwnd = c.snd_mss
         c.bytes_acked = 0
         return 0
