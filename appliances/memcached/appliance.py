@@ -8,7 +8,7 @@ from functools import partial
 from appliances.memcached.commands import COMMANDS
 from appliances.memcached.session import Session, Worker
 from appliances.memcached.store import Store
-from netapp.ebb.core import EbbRef
+from netapp.ebb.core import EVENT_MANAGER, EbbRef
 from netapp.node.appliance import Appliance
 
 MIB = 1 << 20
@@ -74,7 +74,7 @@ class Memcached(Appliance):
         store = self.node.create_ebb(lambda core, ebb_id: Store(limit, entropy.random_bytes(16)))
         self.worker = Worker(
             EbbRef(store),
-            self.events,
+            EbbRef(EVENT_MANAGER),
             COMMANDS,
             began=self.wall_clock.nanoseconds() // 1_000_000_000,
             requests_per_event=options.max_reqs_per_event,

@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from appliances.memcached.store cimport Item, Store
 from netapp.ebb.core cimport EbbRef
-from netapp.event.manager cimport EventManager
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 from netapp.iobuf.keys cimport KeyTable
@@ -22,7 +21,7 @@ cdef uint64_t KEY_MAX
 cdef class Worker:
     """What sessions share: the store, the reply under way (empty between events), counters."""
     cdef readonly EbbRef store               # asked once an event
-    cdef readonly EventManager events
+    cdef readonly EbbRef events
     cdef readonly Chain reply
     cdef readonly Cursor cursor
     cdef readonly Chain value                # that is being stored; empty between calls

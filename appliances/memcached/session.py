@@ -17,7 +17,6 @@ from appliances.memcached.words import (
     word,
 )
 from netapp.ebb.core import EbbRef
-from netapp.event.manager import EventManager
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.cursor import Cursor
 from netapp.tcp.connection import SendQueueFull
@@ -46,7 +45,7 @@ class Worker:
     def __init__(
         self,
         store: EbbRef,
-        events: EventManager,
+        events: EbbRef,
         commands: Mapping[bytes, Command],
         began: int,
         requests_per_event: int = 20,
@@ -58,7 +57,7 @@ class Worker:
         self.events = events
         self.commands = commands
         self.began = began - FIRST_SECOND
-        self.began_ns = events.now
+        self.began_ns = events().now
         self.requests_per_event = requests_per_event
         self.max_connections = max_connections
         self.max_item = max_item
@@ -198,7 +197,7 @@ class Session(TcpHandler):
         worker = self.worker
         store = worker.store.get()
         length = data.length
-        store.now = FIRST_SECOND + (worker.events.now - worker.began_ns) // 1_000_000_000
+        store.now = FIRST_SECOND + (store.core.now - worker.began_ns) // 1_000_000_000
         reply = worker.reply
         if reply.length != 0:  # of an event that an exception ended
             reply.clear()
@@ -240,7 +239,7 @@ class Session(TcpHandler):
             if self.yielded:
                 worker.yields += 1
                 self.pause()
-                worker.events.spawn(self.go_on)
+                worker.events().spawn(self.go_on)
             elif self.verb == 0:
                 self.bound_line(data)
         elif self.verb > SWALLOW:

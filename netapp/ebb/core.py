@@ -29,7 +29,7 @@ class EbbKind(enum.Enum):
 
 
 class EbbError(LookupError):
-    """An EbbId that names no Ebb, or that is taken already; or no core is running."""
+    """An EbbId that names no Ebb, or that is taken already; no core is running; an Ebb that cannot be rebound so."""
 
 
 class _Definition:
@@ -60,6 +60,19 @@ def fault(ebb_id):
 
 
 class Representative:
+    def begin(self):
+        """It is its core's representative from now on, the first one."""
+
+    def take_over(self, old):
+        """It is about to be, in place of `old`."""
+        raise EbbError(f"{type(self).__name__} cannot take over from {type(old).__name__}: it has no take_over()")
+
+    def may_be_replaced(self, new):
+        """Raises EbbError where it may not, by `new`."""
+
+    def replaced(self, new):
+        """`new` is the representative now."""
+
     def destroy(self):
         """The Ebb is being destroyed: gives back what this representative holds. It is not called again."""
 
@@ -78,6 +91,7 @@ class Core:
         self.index = index
         self.inbox = deque()
         self.outer = []
+        self.due = []
 
     def __dealloc__(self):
         free(self.entries)
@@ -116,12 +130,72 @@ class Core:
         if self.entries[ebb_id] != cython.NULL:
             raise EbbError(f"the fault handler of Ebb {ebb_id} referred to its own Ebb")
         if isinstance(made, Representative):
-            built: Representative = made
-            built.ebb_id = ebb_id
-            built.core = self
+            cython.cast(Representative, made).ebb_id = ebb_id
+            cython.cast(Representative, made).core = self
         Py_INCREF(made)
         self.entries[ebb_id] = cython.cast(cython.pointer(PyObject), made)
+        if isinstance(made, Representative):
+            try:
+                cython.cast(Representative, made).begin()
+            except BaseException:
+                cython.cast(Representative, made).core = None
+                self.entries[ebb_id] = cython.NULL
+                Py_DECREF(made)
+                raise
         return made
+
+    def get(self, ebb_id):
+        if self.entries[ebb_id] != cython.NULL:
+            return cython.cast(object, self.entries[ebb_id])
+        with self:
+            return self.fault(ebb_id)
+
+    def rebind(self, ebb_id, fault_handler):
+        """This core is the running one, between events."""
+        definition = self.namespace.ebbs.get(ebb_id)
+        if definition is None:
+            raise EbbError(f"no Ebb has the id {ebb_id}")
+        if self.entries[ebb_id] != cython.NULL:
+            self._replace(ebb_id, fault_handler)
+        definition.fault_handler = fault_handler
+        return 0
+
+    def _replace(self, ebb_id, fault_handler):
+        old: object = cython.cast(object, self.entries[ebb_id])
+        new: Representative
+        made = fault_handler(self, ebb_id)
+        if not isinstance(made, Representative) or not isinstance(old, Representative):
+            raise EbbError(f"Ebb {ebb_id}: only a Representative can be replaced, and by another")
+        if made is old or cython.cast(Representative, made).core is not None:
+            raise EbbError(f"the fault handler of Ebb {ebb_id} returned a representative that is in use")
+        if self.entries[ebb_id] != cython.cast(cython.pointer(PyObject), old):
+            raise EbbError(f"Ebb {ebb_id} was destroyed or rebound by its new fault handler")
+        new = made
+        cython.cast(Representative, old).may_be_replaced(new)
+        new.ebb_id = ebb_id
+        new.core = self
+        try:
+            new.take_over(old)
+            if self.entries[ebb_id] != cython.cast(cython.pointer(PyObject), old):
+                raise EbbError(f"Ebb {ebb_id} was destroyed or rebound by what was to take over from it")
+        except BaseException:
+            new.core = None
+            raise
+        Py_INCREF(new)
+        self.entries[ebb_id] = cython.cast(cython.pointer(PyObject), new)
+        try:
+            cython.cast(Representative, old).replaced(new)
+        finally:
+            cython.cast(Representative, old).core = None
+            Py_DECREF(old)
+        return 0
+
+    def rebind_due(self):
+        if not self.due:
+            return 0
+        ebb_id, fault_handler = self.due.pop(0)
+        self.rebind(ebb_id, fault_handler)
+        return 1
 
     def remove(self, ebb_id):
         entry: cython.pointer(PyObject) = self.entries[ebb_id]
@@ -208,6 +282,28 @@ class EbbNamespace:
             raise
         return ebb_id
 
+    def rebind(self, ebb_id, fault_handler):
+        """Replaces the Ebb while it runs; `fault_handler(core, ebb_id)` returns a core's new representative."""
+        core: Core
+        here: Core = None
+        definition = self.ebbs.get(ebb_id)
+        if definition is None:
+            raise EbbError(f"no Ebb has the id {ebb_id}")
+        if not callable(fault_handler):
+            raise TypeError("rebind() takes a fault handler: a callable that returns a representative")
+        if running is not None and running.namespace is self and not running.in_turn:
+            here = running
+        if here is not None and (definition.kind is EbbKind.PER_CORE or definition.owner == here.index):
+            here.rebind(ebb_id, fault_handler)
+        else:
+            here = None
+        for core in self.cores:
+            if core is not here and (definition.kind is EbbKind.PER_CORE or definition.owner == core.index):
+                core.due.append((ebb_id, fault_handler))
+                if core.wake is not None:
+                    core.wake()
+        return here is not None
+
     def representatives(self, ebb_id):
         """The representatives that exist, by core index; a shared Ebb has one, on its owner core."""
         core: Core
@@ -228,6 +324,7 @@ class EbbNamespace:
         if ebb_id not in self.ebbs:
             raise EbbError(f"no Ebb has the id {ebb_id}")
         for core in self.cores:
+            core.due = [waiting for waiting in core.due if waiting[0] != ebb_id]
             try:
                 core.remove(ebb_id)
             except Exception as exception:

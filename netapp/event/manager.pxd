@@ -48,13 +48,16 @@ cdef class EventManager(Representative):
     """A turn: interrupts, messages from other cores, the events queued when the turn began, timers due, each poller
     within its budget, end of turn by stage. Handlers, pollers and hooks may start, stop and queue any of them; what an
     exception leaves is logged and counted, and the turn goes on (but KeyboardInterrupt and SystemExit pass through).
+    Ebbs that were rebound in the turn are replaced when it has ended. One that takes over from another needs its clock and
+    interrupts, and goes on with all that is queued, started and hooked, with its counters and within its run().
     """
-    cdef readonly uint64_t now                       # ns; read once a turn
+    cdef readonly uint64_t now                       # ns; read once a turn; Core.now is the same
     cdef readonly Clock clock
     cdef readonly Interrupts interrupts
     cdef event_counters_t counts
     cdef uint64_t handler_limit                      # ns that a handler may take before it is reported
     cdef uint64_t mark                               # clock at the end of the last handler
+    cdef readonly EventManager successor             # None, until it was replaced
     cdef list queue                                  # events of the next turn
     cdef list batch                                  # of this turn; None where they ran
     cdef Py_ssize_t batch_next
@@ -63,7 +66,6 @@ cdef class EventManager(Representative):
     cdef bint ragged                                 # there are such Nones
     cdef dict quiet                                  # poller or hook that failed -> when to log it again
     cdef list graces                                 # of call_rcu: (own turn, others that were in a turn, function)
-    cdef bint in_turn
     cdef bint stopping
     cdef bint awake                                  # run() did not sleep since the last turn
     cdef bint reported                               # a handler of this turn was
@@ -80,6 +82,13 @@ cdef class EventManager(Representative):
     cpdef object run(self)                           # turns, and sleeps between them, until stop()
     cpdef object stop(self)                          # run() ends with the present turn, or before its first
     cpdef int64_t idle_time(self) except -2          # ns that the loop may sleep now: 0 work is left, -1 for ever
+    # Asked after each event whether this turn runs the next one; `spent`: ns since its events began. False: those left
+    # run in the next turn, before what is queued by then.
+    cpdef bint goes_on(self, uint64_t spent) except -1
+    cdef EventManager _run(self, object collector)   # turns until stop(), None; or until replaced, by what
+    cdef int _forget(self) except -1
+    cdef int _current(self) except -1                # RuntimeError: another one took over
+    cdef int _rebind(self) except -1
     cdef int _turn(self) except -1
     cdef int _interrupts(self) except -1
     cdef int _messages(self, Py_ssize_t count) except -1

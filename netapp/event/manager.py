@@ -11,6 +11,7 @@ from cython.cimports.netapp.ebb.core import Core, representative, running
 from cython.cimports.netapp.event.contracts import InterruptFunction
 from cython.cimports.netapp.event.timer import TimerWheel, timers
 
+from netapp.ebb.core import EbbError
 from netapp.event.collector import IdleCollector
 from netapp.event.report import describe, let_go, report_exception, report_long
 
@@ -86,18 +87,55 @@ class EventManager:
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
         self.counter_names = COUNTERS
 
+    def may_be_replaced(self, new):
+        if not isinstance(new, EventManager):
+            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no EventManager")
+
+    def take_over(self, old):
+        before: EventManager = old
+        if self.clock is not before.clock or self.interrupts is not before.interrupts:
+            raise EbbError("an event manager that takes over needs the clock and the interrupts of the old one")
+        self.now = before.now
+        self.mark = before.mark
+        self.counts = before.counts
+
+    def replaced(self, new):
+        i: cython.Py_ssize_t
+        after: EventManager = new
+        after.stopping = self.stopping
+        after.ragged = self.ragged
+        after.queue[:0] = self.queue
+        after.pollers[:0] = self.pollers
+        for i in range(STAGES):
+            cython.cast(list, after.hooks[i])[:0] = self.hooks[i]
+        after.graces[:0] = self.graces
+        after.quiet.update(self.quiet)
+        self.successor = after
+        self._forget()
+
+    def _current(self):
+        if self.successor is not None:
+            raise RuntimeError("this event manager was replaced: reach it through its Ebb, in every event anew")
+        return 0
+
     def destroy(self):
         """Forgets what is queued, started and hooked; run() ends."""
         self.stopping = True
+        self._forget()
+        self.core.wake = None
+
+    def _forget(self):
         self.queue = []
         self.batch = None
         self.pollers = []
         self.hooks = [[] for _ in range(STAGES)]
         self.graces = []
         self.quiet = {}
-        self.core.wake = None
+        return 0
 
     def start_polling(self, poller):
+        if self.successor is not None:
+            self._current()
         if poller not in self.pollers:
             self.pollers.append(poller)
 
@@ -108,6 +146,7 @@ class EventManager:
             self.ragged = True
 
     def at_end_of_turn(self, hook, stage):
+        self._current()
         self.remove_end_of_turn(hook)
         self.hooks[stage].append(hook)
 
@@ -121,6 +160,8 @@ class EventManager:
 
     def spawn(self, function):
         """Returns None; for a coroutine the Task."""
+        if self.successor is not None:
+            self._current()
         if callable(function):
             self.queue.append(function)
             return None
@@ -134,10 +175,11 @@ class EventManager:
     def call_rcu(self, function):
         other: EventManager
         others: list = []
+        self._current()
         for found in self.core.namespace.representatives(EVENT_MANAGER_ID).values():
             if found is not self and isinstance(found, EventManager):
                 other = found
-                if other.in_turn:
+                if other.core.in_turn:
                     others.append((other, other.counts.turns))
         self.graces.append((self.counts.turns, others, function))
 
@@ -147,19 +189,38 @@ class EventManager:
         done: cython.int
         if core is None:
             raise RuntimeError("this event manager is on no core: reach it through its Ebb")
-        if self.in_turn:
+        if core.in_turn:
             raise RuntimeError("turn() within a turn")
         core.activate()
-        self.in_turn = True
+        core.in_turn = True
         try:
             done = self._turn()
+            core.in_turn = False
+            if core.due:
+                done += self._rebind()
         finally:
-            self.in_turn = False
+            core.in_turn = False
             if self.batch is not None:  # KeyboardInterrupt or SystemExit passed
                 self.queue[:0] = self.batch[self.batch_next :]
                 self.batch = None
             core.leave(outer)
         return done != 0
+
+    def _rebind(self):
+        """Between events: replaces the Ebbs that were rebound."""
+        core: Core = self.core
+        done: cython.int = 0
+        ebb_id: object
+        while core.due:
+            ebb_id = core.due[0][0]
+            done += 1
+            try:
+                core.rebind_due()
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as exception:
+                events()._failed(f"the rebinding of Ebb {ebb_id}, which goes on as it was", exception)
+        return done
 
     def _turn(self):
         now: uint64_t = self.clock.now()
@@ -174,6 +235,7 @@ class EventManager:
         self.reported = False
         if now > self.now:
             self.now = now
+            self.core.now = now
         self.mark = now
         if self.queue:
             self.batch = self.queue
@@ -239,6 +301,7 @@ class EventManager:
         done: cython.int = 0
         batch: list = self.batch
         function: object
+        began: uint64_t = self.mark
         while self.batch_next < len(batch):
             function = batch[self.batch_next]
             batch[self.batch_next] = None
@@ -254,9 +317,15 @@ class EventManager:
             function = None  # with what it holds
             if self.batch is not batch:  # destroyed
                 break
+            if self.batch_next < len(batch) and not self.goes_on(self.mark - began):
+                self.queue[:0] = batch[self.batch_next :]
+                break
         self.batch = None
         self.counts.events += done
         return done
+
+    def goes_on(self, spent):
+        return True
 
     def _timers(self):
         fired: cython.int
@@ -323,7 +392,8 @@ class EventManager:
             over = self.counts.turns > turn
             for found, its_turn in others:
                 other = found
-                over = over and (not other.in_turn or other.counts.turns != its_turn)
+                # One that was replaced since has ended its turn.
+                over = over and (other.core is None or not other.core.in_turn or other.counts.turns != its_turn)
             if over:
                 self.queue.append(function)
             else:
@@ -369,9 +439,9 @@ class EventManager:
         now: uint64_t
         if core is None:
             raise RuntimeError("this event manager is on no core: reach it through its Ebb")
-        if self.ragged and not self.in_turn:
+        if self.ragged and not core.in_turn:
             self._compact()
-        if self.queue or self.pollers or self.graces or len(core.inbox):
+        if self.queue or self.pollers or self.graces or len(core.inbox) or core.due:
             return 0
         core.activate()
         try:
@@ -386,10 +456,18 @@ class EventManager:
         return cython.cast(int64_t, min(deadline - now, _LONGEST))
 
     def run(self):
-        idle: int64_t
-        turns: cython.int = 0
+        current: EventManager = self
         collector = IdleCollector()
         collector.enter()
+        try:
+            while current is not None:
+                current = current._run(collector)
+        finally:
+            collector.leave()
+
+    def _run(self, collector):
+        idle: int64_t
+        turns: cython.int = 0
         self.awake = False
         try:
             while not self.stopping:
@@ -398,6 +476,8 @@ class EventManager:
                     idle = 0
                 else:
                     idle = self.idle_time()
+                if self.successor is not None:
+                    return self.successor
                 self.awake = idle == 0
                 if idle != 0:
                     turns = 0
@@ -410,12 +490,13 @@ class EventManager:
                     turns = 0
                     with cython.nogil:
                         pass
+            self.stopping = False
+            return None
         finally:
             self.awake = False
-            self.stopping = False
-            collector.leave()
 
     def stop(self):
+        self._current()
         self.stopping = True
         self.interrupts.wake()
 

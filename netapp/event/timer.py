@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.ebb.core import representative
 from cython.cimports.netapp.event.bits import highest_bit, lowest_bit
 
+from netapp.ebb.core import EbbError
 from netapp.event.report import report_exception, report_long
 
 COUNTERS = ("fired", "cascaded", "exceptions", "long_handlers")
@@ -84,6 +85,41 @@ class TimerWheel:
         self.held = set()
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
         self.counter_names = COUNTERS
+
+    def may_be_replaced(self, new):
+        if not isinstance(new, TimerWheel):
+            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no TimerWheel")
+
+    def take_over(self, old):
+        before: TimerWheel = old
+        if self.next_deadline() != _NEVER:
+            raise EbbError("a timer wheel that takes over has no timers of its own yet")
+        self.current = before.current
+        self.counts = before.counts
+        self.clock = before.clock
+        self.handler_limit = before.handler_limit
+
+    def replaced(self, new):
+        """Moves every entry: what fires at the same time keeps its order, for it lies in the same list."""
+        after: TimerWheel = new
+        timer: Timer
+        level: cython.int
+        entry: cython.pointer(timer_entry_t) = self.due.first
+        while entry != cython.NULL:
+            self._unlink(entry)
+            entry.pending = False
+            after.set(entry, entry.deadline)
+            entry = self.due.first
+        for level in range(LEVELS):
+            while self.occupied[level]:
+                entry = self.slots[level][lowest_bit(self.occupied[level])].first
+                self._unlink(entry)
+                entry.pending = False
+                after.set(entry, entry.deadline)
+        for timer in self.held:
+            timer.wheel = after
+        after.held.update(self.held)
+        self.held = set()
 
     def destroy(self):
         """Cancels what is pending."""

@@ -19,6 +19,8 @@ from cython.cimports.posix.mman import (
     munmap,
 )
 
+from netapp.ebb.core import EbbError
+
 # Bytes of a slot, by class. n of them make a 4 KiB unit; steps are such that a stored value wastes at most a fifth
 # (with two pieces between 1,360 and 1,707 bytes, see Chain.compact). Headers need 14 + 60 + 60 bytes at most, and the
 # device's 12: usually 66.
@@ -335,6 +337,9 @@ class BufferPool:
             unpoison(slab, _SLAB_BYTES)
             free(slab)
             slab = after
+
+    def may_be_replaced(self, new):
+        raise EbbError("the buffer pool cannot be replaced: frames, stored values and send queues lie in its memory")
 
     def pinned(self):
         i: cython.int

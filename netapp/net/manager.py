@@ -15,6 +15,8 @@ from cython.cimports.netapp.net.routes import Route
 from cython.cimports.netapp.wire import ipv4
 from cython.cimports.netapp.wire.bytes import swap32
 
+from netapp.ebb.core import EbbError
+
 COUNTERS = (
     "frames_received",
     "frames_truncated",
@@ -87,6 +89,10 @@ class NetworkManager:
 
     def __dealloc__(self):
         _forget_transports(self)
+
+    def may_be_replaced(self, new):
+        if not isinstance(new, NetworkManager):
+            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no NetworkManager")
 
     def path(self, destination):
         found: Route = self.routes.find(ipv4_of(destination), None)

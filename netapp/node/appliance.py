@@ -20,7 +20,8 @@ POOL_BYTES = 64 << 20
 class Appliance:
     """The program on top of the stack. The first line of a subclass's docstring is what `netapp list` says of it.
 
-    The attributes are there from before start() until the node is closed.
+    The attributes are there from before start() until the node is closed. `tcp`, `events` and `timers` are looked up
+    each time, for they may be rebound: what outlives an event keeps the appliance, not them.
     """
 
     @dataclass(frozen=True)
@@ -33,9 +34,6 @@ class Appliance:
         """
 
     options: Options
-    tcp: TcpManager
-    events: EventManager
-    timers: TimerWheel
     wall_clock: WallClock
     log: logging.Logger
     node: Node
@@ -44,6 +42,18 @@ class Appliance:
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = type(self).Options() if options is None else options
+
+    @property
+    def tcp(self) -> TcpManager:
+        return self.node.tcp
+
+    @property
+    def events(self) -> EventManager:
+        return self.node.events
+
+    @property
+    def timers(self) -> TimerWheel:
+        return self.node.timers
 
     @classmethod
     def description(cls) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from netapp.drivers.device import Device
 from netapp.drivers.polling import AdaptivePolling
@@ -99,26 +99,46 @@ class Node:
 
     def _start(self) -> None:
         self.pool: BufferPool = EbbRef(BUFFER_POOL)()
-        self.timers: TimerWheel = EbbRef(TIMER)()
-        self.events: EventManager = EbbRef(EVENT_MANAGER)()
-        self.network: NetworkManager = EbbRef(NETWORK_MANAGER)()
         # The clock is read once a turn: without one, what starts now would start at 0.
         self.events.turn()
-        self.polling: AdaptivePolling = EbbRef(self._polling)()
         for device, interface in zip(self.devices, self.config.interfaces):
             self.network.add_interface(device.queues[0], interface)
             self.polling.attach(device.queues[0])
-        self.tcp: TcpManager = EbbRef(TCP)()
+        self.core.get(TCP)
         appliance = self.appliance
         if appliance is not None:
             appliance.node = self
-            appliance.tcp = self.tcp
-            appliance.events = self.events
-            appliance.timers = self.timers
             appliance.wall_clock = self.platform.wall_clock
             appliance.log = logging.getLogger(f"netapp.appliance.{type(appliance).__name__}")
             appliance.start()
             self._running = True
+
+    # Looked up each time: any of them may be rebound between two events.
+
+    @property
+    def events(self) -> EventManager:
+        return cast(EventManager, self.core.get(EVENT_MANAGER))
+
+    @property
+    def timers(self) -> TimerWheel:
+        return cast(TimerWheel, self.core.get(TIMER))
+
+    @property
+    def network(self) -> NetworkManager:
+        return cast(NetworkManager, self.core.get(NETWORK_MANAGER))
+
+    @property
+    def tcp(self) -> TcpManager:
+        return cast(TcpManager, self.core.get(TCP))
+
+    @property
+    def polling(self) -> AdaptivePolling:
+        return cast(AdaptivePolling, self.core.get(self._polling))
+
+    def rebind(self, ebb_id: int, fault_handler: Callable[[Core, int], Any]) -> bool:
+        """Replaces a part while it runs (README, "Replacing a part"): at once, True, and raising what went wrong; or,
+        called from an event, when that has ended: what goes wrong is logged, and the old part goes on."""
+        return self.namespace.rebind(ebb_id, fault_handler)
 
     def create_ebb(self, fault_handler: Callable[[Core, int], Any]) -> int:
         """Defines an Ebb of the appliance's, which is destroyed with the node, before the parts below; its id."""

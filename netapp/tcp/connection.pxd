@@ -89,7 +89,7 @@ cdef class Connection:
     cdef uint32_t snd_wl1
     cdef uint32_t snd_wl2
     cdef uint32_t max_snd_wnd                # largest window the peer ever offered
-    cdef uint16_t snd_mss                    # payload bytes of a full segment
+    cdef readonly uint16_t snd_mss           # payload bytes of a full segment
     cdef uint8_t snd_wnd_shift
     cdef Chain send_queue
     cdef iobuf_t* cut_view                   # in send_queue, where snd_next_cut is; NULL: snd_next_cut is snd_una
@@ -108,7 +108,7 @@ cdef class Connection:
     cdef Reassembly reassembly               # None: nothing is out of order
 
     # Timing (RFC 6298), ns
-    cdef uint64_t srtt                       # 0: not measured yet
+    cdef readonly uint64_t srtt              # 0: not measured yet
     cdef uint64_t rttvar
     cdef uint64_t rto
     cdef uint64_t timed_at
@@ -119,10 +119,10 @@ cdef class Connection:
     cdef timer_entry_t timer
 
     # Congestion control (RFC 5681, 6582), bytes
-    cdef uint32_t cwnd
-    cdef uint32_t ssthresh
+    cdef public uint32_t cwnd
+    cdef public uint32_t ssthresh
     cdef uint32_t recover
-    cdef uint32_t bytes_acked                # towards the next increase of cwnd (RFC 3465)
+    cdef public uint32_t bytes_acked         # towards the next increase of cwnd (RFC 3465)
     cdef uint8_t duplicate_acks
     cdef uint64_t last_send                  # ns
 

@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.iobuf.chain import Chain, wrap
 from cython.cimports.netapp.net.address import format_address
 from cython.cimports.netapp.tcp.receive import finish, reset
+from cython.cimports.netapp.tcp.sequence import seq_sub
 from cython.cimports.netapp.tcp.touched import touch
 
 _NAMES = (
@@ -116,6 +117,11 @@ class Connection:
     def queued(self) -> int:
         """Bytes sent or to be sent that the peer has not acknowledged."""
         return self.send_queue.length
+
+    @property
+    def flight_size(self) -> int:
+        """Bytes sent and not acknowledged (RFC 5681, 2)."""
+        return seq_sub(self.snd_nxt, self.snd_una)
 
     def __repr__(self):
         return f"<Connection {self.local} {self.remote} {self.state_name}>"

@@ -57,6 +57,7 @@ from cython.cimports.netapp.wire.tcp import (
     OFFSET_WINDOW,
 )
 
+from netapp.ebb.core import EbbError
 from netapp.event.report import let_go
 from netapp.tcp.config import TcpConfig
 
@@ -185,8 +186,14 @@ class TcpManager:
         self.retry = Retry()
         self.transport = TcpTransport()
         self.transport.tcp = self
+
+    def begin(self):
         events().at_end_of_turn(self.output_hook, STAGE_OUTPUT)
         network().register_transport(_PROTOCOL, self.transport)
+
+    def may_be_replaced(self, new):
+        if not isinstance(new, TcpManager):
+            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no TcpManager")
 
     def __dealloc__(self):
         _forget(cython.address(self.touched))
@@ -372,7 +379,7 @@ class TcpManager:
         c.key = key[0]
         c.hash = hashed
         c.send_queue = Chain.__new__(Chain)
-        c.congestion = cython.cast(CongestionControl, representative(CONGESTION_CONTROL_ID))
+        c.congestion = cython.cast(CongestionControl, representative(CONGESTION_CONTROL_ID)).for_connections()
         _start_at(c, initial_sequence(cython.address(self.secret[0]), key, events().now))
         prepare_timers(c)
         return c

@@ -5,7 +5,14 @@ from netapp.tcp.connection cimport Connection
 
 
 cdef class CongestionControl(Representative):
-    """Sets cwnd and ssthresh of the connection; duplicate and partial acknowledgments are told apart by the caller."""
+    """Sets cwnd and ssthresh of the connection; duplicate and partial acknowledgments are told apart by the caller.
+
+    A compiled subclass overrides what it does otherwise. So does one in plain Python, where these methods are looked up
+    once and called through an adapter; it cannot call the base's.
+    """
+    cdef CongestionControl adapter           # of a subclass in Python; None: none is needed, or it is not made yet
+    cdef bint adapted                        # it was looked whether one is needed
+    cdef CongestionControl for_connections(self)     # what connections call from their begin to their end
     cdef int start(self, Connection c) except -1                             # the handshake is done
     cdef int acknowledged(self, Connection c, uint32_t acked) except -1      # progress, outside recovery
     cdef int loss_detected(self, Connection c) except -1                     # fast recovery begins
