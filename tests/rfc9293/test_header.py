@@ -117,8 +117,8 @@ def test_must_68_a_length_is_expected_of_every_other_option() -> None:
     """Kinds that nobody has defined yet are stepped over by their length, not byte by byte."""
     with stack() as s:
         made = s.listen()
-        # An option of kind 200 whose value looks like an MSS of 100; the MSS is the one behind it.
-        peer = opened_with(s, b"\xc8\6\2\4\0\x64\2\4\3\xe8\0\0")
+        # An option of kind 200 whose value looks like an MSS of 100.
+        peer = opened_with(s, b"\2\4\3\xe8\xc8\6\2\4\0\x64\0\0")
         assert longest(made[0], peer) == 1000
 
 

@@ -1,0 +1,64 @@
+"""Mutants: the lines that obey a requirement, and what breaks them. `mutants.toml` beside a document's tests lists them.
+
+[[mutant]]
+label = "MUST-3"                        # the requirement whose tests must fail
+file = "netapp/tcp/manager.py"
+old = "…"                               # occurs exactly once in the file
+new = "…"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conformance.requirement import MET, ROOT, TESTS, Document, bound
+
+
+@dataclass(frozen=True)
+class Mutant:
+    label: str
+    file: str
+    old: str
+    new: str
+
+    def occurrences(self, root: Path = ROOT) -> int:
+        path = root / self.file
+        return path.read_text().count(self.old) if path.exists() else 0
+
+    def fault(self, root: Path = ROOT) -> str:
+        """Why it cannot be applied; empty: it can."""
+        count = self.occurrences(root)
+        return "" if count == 1 else f"{self.label}: {self.old!r} occurs {count} times in {self.file}"
+
+    @property
+    def module(self) -> str:
+        """What must be built anew, as NETAPP_ONLY has it; empty: nothing (a plain module)."""
+        path = Path(self.file)
+        return path.with_suffix("").as_posix() if (ROOT / path).with_suffix(".pxd").exists() else ""
+
+
+def mutants_of(document: Document) -> list[Mutant]:
+    path = TESTS / document.folder / "mutants.toml"
+    return [Mutant(**one) for one in tomllib.loads(path.read_text())["mutant"]] if path.exists() else []
+
+
+def is_must(label: str) -> bool:
+    return label.startswith("MUST")
+
+
+def faults(document: Document) -> list[str]:
+    """What is wrong with the list: a text that does not occur once, a MUST that is met and has no mutant, a mutant of
+    what has no test."""
+    mutants = mutants_of(document)
+    tests = bound(document)
+    found = [one.fault() for one in mutants if one.fault()]
+    found += [f"{one.label}: its mutant breaks no test" for one in mutants if not tests.get(one.label)]
+    having = {one.label for one in mutants}
+    found += [
+        f"{one.label} is met and has no mutant"
+        for one in document.requirements
+        if is_must(one.label) and one.status == MET and one.label not in having
+    ]
+    return found
