@@ -11,10 +11,11 @@ from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringA
 from cython.cimports.libc.stdint import uint8_t
 from cython.cimports.netapp.wire.bytes import load16
 
-from netapp.wire import arp, ipv4
+from netapp.wire import arp, ipv4, vlan
 
 IPV4 = ETHERTYPE_IPV4
 ARP = ETHERTYPE_ARP
+VLAN = vlan.TYPE
 BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 REASONS = ("", "truncated")
 
@@ -54,6 +55,16 @@ def summary(data: bytes) -> str:
         fields = parse(data)
     except ValueError as error:
         return f"Ethernet [{error}]"
-    name, inner = _PAYLOADS.get(fields["ethertype"], (f"type {fields['ethertype']:#06x}", None))
-    line = f"{fields['source'].hex(':')} > {fields['destination'].hex(':')}, {name}, length {len(data)}"
-    return f"{line}: {inner(fields['payload'])}" if inner else line
+    line = f"{fields['source'].hex(':')} > {fields['destination'].hex(':')}"
+    return f"{line}, {_payload_summary(fields['ethertype'], fields['payload'], len(data))}"
+
+
+def _payload_summary(ethertype: int, payload: bytes, length: int) -> str:
+    tags = ""
+    while ethertype == VLAN:
+        tags += f"{vlan.summary(payload)}, "
+        if len(payload) < vlan.BYTES:
+            return f"{tags}length {length}"
+        ethertype, payload = (vlan.parse(payload)[name] for name in ("ethertype", "payload"))
+    name, inner = _PAYLOADS.get(ethertype, (f"type {ethertype:#06x}", None))
+    return f"{tags}{name}, length {length}" + (f": {inner(payload)}" if inner else "")
