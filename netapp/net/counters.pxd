@@ -6,6 +6,7 @@ cdef struct net_counters_t:
     uint64_t frames_truncated
     uint64_t frames_not_ours             # to another station, or to a group that we are not in
     uint64_t frames_unknown_type
+    uint64_t frames_unknown_vlan         # with a tag that no interface has
     uint64_t arp_received
     uint64_t arp_truncated               # these four in the order of netapp.wire.arp's reasons
     uint64_t arp_bad_type
@@ -13,7 +14,10 @@ cdef struct net_counters_t:
     uint64_t arp_bad_operation
     uint64_t arp_bad_sender              # an address that nobody on this network can have
     uint64_t arp_conflict                # somebody else says that our address is his
-    uint64_t arp_requests_sent
+    uint64_t arp_defences                # announcements because of that
+    uint64_t arp_announcements           # of addresses taken into use
+    uint64_t addresses_lost              # given up, or not taken into use, because somebody else has them
+    uint64_t arp_requests_sent           # those for announcing and probing too
     uint64_t arp_replies_sent
     uint64_t neighbours_failed           # did not answer
     uint64_t neighbours_moved            # another link address than before
@@ -33,6 +37,7 @@ cdef struct net_counters_t:
     uint64_t ipv4_source_routed
     uint64_t ipv4_link_broadcast         # to a group of the link, but to one host of IP
     uint64_t ipv4_not_ours
+    uint64_t ipv4_other_interface        # to the address of another interface of ours
     uint64_t ipv4_fragments
     uint64_t ipv4_unknown_protocol
     uint64_t ipv4_sent

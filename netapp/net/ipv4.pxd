@@ -17,7 +17,6 @@ cdef class IPv4Path(Path):
     cdef Interface interface
     cdef Neighbour neighbour                 # the next hop
     cdef uint8_t header[20]                  # without length, protocol and checksum
-    cdef uint32_t next_hop                   # as in memory
     cdef uint64_t header_sum
     cdef bint _send_unresolved(self, Chain packet) except -1
 

@@ -10,9 +10,10 @@ from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.netapp.iobuf.chain import extend_header, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK, iobuf_t
-from cython.cimports.netapp.net.address import mapped
+from cython.cimports.netapp.net.address import ipv4_of, mapped
 from cython.cimports.netapp.net.counters import net_counters_t
-from cython.cimports.netapp.net.neighbours import GONE
+from cython.cimports.netapp.net.interface import GROUP, NOT_OURS
+from cython.cimports.netapp.net.neighbours import FAILED, GONE
 from cython.cimports.netapp.net.transport import Transport, ip_info_t
 from cython.cimports.netapp.wire import ethernet, ipv4
 from cython.cimports.netapp.wire.bytes import load16, raw16, raw32, store16, swap16
@@ -61,6 +62,7 @@ def receive_ipv4(interface, frame, to_group):
     header: cython.pointer(uint8_t) = head.data + ethernet.HEADER_BYTES
     length: uint64_t = frame.length - ethernet.HEADER_BYTES
     reason: cython.int
+    found: cython.int
     header_length: uint32_t
     total_length: uint32_t
     source: uint32_t
@@ -78,20 +80,25 @@ def receive_ipv4(interface, frame, to_group):
     destination = raw32(header + ipv4.OFFSET_DESTINATION)
 
     # RFC 1122, 3.2.1.3: a source is one host, and not us.
-    if not _is_host(source) or source == interface.ipv4 or source == interface.broadcast:
+    if (
+        not _is_host(source)
+        or source == interface.ipv4
+        or source == interface.broadcast
+        or (interface.several and interface.is_strange(source))
+    ):
         counters.ipv4_bad_source += 1
         return 0
     if destination == interface.ipv4:
-        # RFC 1122, 3.3.6: what goes to everybody on the link must say so in IP too.
-        if to_group:
+        # RFC 1122, 3.3.6: what goes to everybody on the link must say so in IP too. 0.0.0.0 is that of an interface
+        # without an address.
+        if to_group or destination == 0:
             counters.ipv4_link_broadcast += 1
             return 0
-    elif destination == interface.broadcast or destination == ~cython.cast(uint32_t, 0) or _is_all_hosts(destination):
-        to_group = True
     else:
-        # The strong model (RFC 1122, 3.3.4.2): neither another interface's address nor one to forward to.
-        counters.ipv4_not_ours += 1
-        return 0
+        found = interface.destination(destination, to_group)
+        if found == NOT_OURS:
+            return 0
+        to_group = found == GROUP
     # A time to live of 0 or 1 is of no concern to the destination (RFC 1122, 3.2.1.7).
     if load16(header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
         counters.ipv4_fragments += 1
@@ -112,13 +119,6 @@ def receive_ipv4(interface, frame, to_group):
         frame.trim(length - total_length)
     step_over(frame, ethernet.HEADER_BYTES + header_length)
     return cython.cast(Transport, transport).receive_packet(frame, cython.address(info))
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _is_all_hosts(address: uint32_t) -> cython.bint:
-    """224.0.0.1."""
-    return address == 224 | 1 << 24
 
 
 @cython.no_gc
@@ -168,16 +168,28 @@ class IPv4Path:
 
     def _send_unresolved(self, packet):
         interface: Interface = self.interface
+        next_hop: uint32_t
         if interface.closed:
             interface.counters.ipv4_interface_closed += 1
             packet.advance(packet.length)
             return True
-        if self.neighbour.state == GONE:
-            self.neighbour = interface.neighbours.obtain(self.next_hop)
+        # The routes have changed, or the neighbour does not answer: another gateway may be the better way now.
+        if self.neighbour.state == GONE or self.neighbour.state == FAILED:
+            next_hop = interface.manager.next_hop(interface, ipv4_of(self.source), ipv4_of(self.destination))
+            if next_hop == 0:
+                interface.counters.ipv4_no_route += 1
+                packet.advance(packet.length)
+                return True
+            self.neighbour = interface.neighbours.obtain(next_hop)
         if interface.neighbours.send(self.neighbour, packet):
             return True
         packet.advance(packet.length)
         return False
+
+    def doubt(self):
+        if self.neighbour.state != GONE:
+            self.interface.neighbours.doubt(self.neighbour)
+        return 0
 
 
 def make_path(interface, source, destination, next_hop):
@@ -187,7 +199,6 @@ def make_path(interface, source, destination, next_hop):
     path.features = interface.features
     path.source = mapped(source)
     path.destination = mapped(destination)
-    path.next_hop = next_hop
     path.neighbour = interface.neighbours.obtain(next_hop)
     ipv4.write(path.header, source, destination, 0, ipv4.HEADER_BYTES_MIN, 0, 0, ipv4.DONT_FRAGMENT, DEFAULT_TTL, 0)
     path.header_sum = sum_bytes(path.header, ipv4.HEADER_BYTES_MIN, 0)

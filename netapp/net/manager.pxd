@@ -7,7 +7,8 @@ from netapp.ebb.ids cimport NETWORK_MANAGER_ID
 from netapp.net.address cimport address_t
 from netapp.net.counters cimport net_counters_t
 from netapp.net.interface cimport Interface
-from netapp.net.routes cimport Routes
+from netapp.net.local cimport LocalAddress
+from netapp.net.routes cimport Route, Routes
 from netapp.net.transport cimport Path, Transport
 
 
@@ -16,13 +17,27 @@ cdef class NetworkManager(Representative):
     cdef net_counters_t values
     cdef readonly list interfaces
     cdef Routes routes
+    cdef object entropy                      # for random times; None: they are the longest
     cdef Path path(self, address_t destination)      # None: no route (counted)
     # The same from our address `source`. None: it is not ours, or no route leaves from its interface (counted).
     cdef Path path_between(self, address_t source, address_t destination)
-    cdef Path _path_over(self, Interface interface, uint32_t source, uint32_t target)
-    cdef bint is_local(self, address_t address) noexcept     # one of our unicast addresses
+    cdef uint32_t next_hop(self, Interface interface, uint32_t source, uint32_t target)  # 0: not to be reached
+    cdef bint is_local(self, address_t address)      # one of our unicast addresses, also one not yet in use
     cdef void register_transport(self, uint8_t protocol, Transport transport)
+    cdef Path _path_over(self, Route found, uint32_t source, uint32_t target)
+    cdef bint _is_reachable(self, Route route, uint32_t target)
+    cdef Interface _untagged(self, Queue queue)
+    cdef Interface _interface_of(self, object config, object name)
+    cdef int remove_local(self, LocalAddress local) except -1
+    cdef void count_addresses(self)
+    cdef uint64_t random_time(self, uint64_t least, uint64_t greatest)
+    cdef void routes_changed(self)
     cpdef Interface add_interface(self, Queue queue, object config)
+    # `network` and `gateway` as in RouteConfig; `interface`: its name, where several have the gateway's subnet.
+    # ValueError says in a line what is wrong. Paths that are in use follow at once.
+    cpdef object add_route(self, object network, object gateway, object interface=*)
+    cpdef object remove_route(self, object network, object gateway, object interface=*)
+    cpdef list route_table(self)                     # a line of text for each, in the order of looking
     cpdef str route(self, object destination)        # how a packet to it would go, as a line of text
 
 cdef inline NetworkManager network():

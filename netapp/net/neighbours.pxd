@@ -37,9 +37,16 @@ cdef class Neighbours:
     cdef Neighbour obtain(self, uint32_t address)            # a new one is INCOMPLETE
     cdef bint send(self, Neighbour neighbour, Chain frame) except -1 # to one that is not usable; False: ring full
     cdef int receive_arp(self, Chain frame) except -1        # a frame with its Ethernet header
+    # Whether packets to it may arrive. One that did not answer is asked again, at most once a second.
+    cdef bint is_alive(self, uint32_t address) except -1
+    cdef void doubt(self, Neighbour neighbour)               # it may be gone: the next packet asks for it
+    cdef void renew(self)                                    # every Neighbour becomes GONE; what is known stays
     cdef void close(self)
     cdef int _learn(self, Neighbour neighbour, const uint8_t* mac) except -1
     cdef int _request(self, Neighbour neighbour) except -1
     cdef int _reply(self, Chain frame) except -1
     cdef void _drop_waiting(self, Neighbour neighbour, uint64_t* counter)
     cdef void _remove(self, Neighbour neighbour)
+
+# Asks for the link address of `target`: everybody (`to` is NULL), or `to`. `sender`: our address, or 0.
+cdef int send_request(Interface interface, const uint8_t* to, uint32_t sender, uint32_t target) except -1

@@ -17,6 +17,7 @@ from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK, iobuf_t
 from cython.cimports.netapp.net.address import format_address, mapped
 from cython.cimports.netapp.net.counters import net_counters_t
 from cython.cimports.netapp.net.interface import writable
+from cython.cimports.netapp.net.local import PREFERRED, LocalAddress
 from cython.cimports.netapp.wire import arp, ethernet
 from cython.cimports.netapp.wire.bytes import load16, raw32
 
@@ -63,6 +64,31 @@ def _timer_due(owner: cython.p_void, now: uint64_t) -> cython.int:
         neighbour.retry_at = now + _RETRY
         table.interface.counters.neighbours_failed += 1
         table._drop_waiting(neighbour, cython.address(table.interface.counters.waiting_dropped_failed))
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _retire(neighbour: Neighbour) -> cython.void:
+    if neighbour.timer.pending:
+        timers().cancel(cython.address(neighbour.timer))
+    neighbour.state = GONE
+    neighbour.usable = False
+    neighbour.table = None
+
+
+def send_request(interface, to, sender, target):
+    frame: Chain = new_chain()
+    at: cython.pointer(uint8_t) = frame.prepend(_ARP_BYTES, PLACE_NETWORK)
+    if at == cython.NULL:
+        interface.counters.transmit_exhausted += 1
+        return 0
+    if to == cython.NULL:
+        to = _BROADCAST
+    ethernet.write(at, to, interface.link_bytes, ethernet.ETHERTYPE_ARP)
+    arp.write(at + ethernet.HEADER_BYTES, arp.OPERATION_REQUEST, interface.link_bytes, sender, _UNKNOWN, target)
+    if interface.transmit(frame):
+        interface.counters.arp_requests_sent += 1
     return 0
 
 
@@ -142,24 +168,36 @@ class Neighbours:
         packet: cython.pointer(uint8_t) = head.data + ethernet.HEADER_BYTES
         sender: uint32_t
         reason: cython.int = arp.check(packet, head.length - ethernet.HEADER_BYTES)
+        mac: uint64_t
         ours: cython.bint
+        local: LocalAddress
         known: Neighbour
         counters.arp_received += 1
         if reason:
             (cython.address(counters.arp_truncated))[reason - 1] += 1
             return 0
         sender = raw32(packet + arp.OFFSET_SENDER_ADDRESS)
-        ours = raw32(packet + arp.OFFSET_TARGET_ADDRESS) == interface.ipv4
-        if sender == interface.ipv4:
-            counters.arp_conflict += 1
+        mac = ethernet.address_at(packet + arp.OFFSET_SENDER_MAC)
+        # Nobody's link address; or a frame of ours that came back, which is no conflict (RFC 5227, 2.4).
+        if (
+            ethernet.is_multicast(mac)
+            or ethernet.is_multicast(ethernet.address_at(head.data + ethernet.OFFSET_SOURCE))
+            or mac == interface.link_address
+        ):
+            counters.arp_bad_sender += 1
             return 0
+        local = interface.local(sender)
+        if local is not None:
+            return local.claimed(packet + arp.OFFSET_SENDER_MAC)
+        local = interface.local(raw32(packet + arp.OFFSET_TARGET_ADDRESS))
+        ours = local is not None and local.state == PREFERRED
         # 0.0.0.0 asks whether the address is free (RFC 5227, 2.1.1): answered, but there is nothing to learn.
-        if sender != 0:
-            if (
-                not interface.is_neighbour(sender)
-                or ethernet.is_multicast(ethernet.address_at(packet + arp.OFFSET_SENDER_MAC))
-                or ethernet.address_at(packet + arp.OFFSET_SENDER_MAC) == interface.link_address
-            ):
+        if sender == 0:
+            if local is not None and not ours and load16(packet + arp.OFFSET_OPERATION) == arp.OPERATION_REQUEST:
+                # Two ask at the same time: neither may use it.
+                return local.claimed(packet + arp.OFFSET_SENDER_MAC)
+        else:
+            if not interface.is_neighbour(sender):
                 counters.arp_bad_sender += 1
                 return 0
             # RFC 826, "Packet Reception": what is known is updated; added are only those who ask for us, because we
@@ -172,6 +210,40 @@ class Neighbours:
         if ours and load16(packet + arp.OFFSET_OPERATION) == arp.OPERATION_REQUEST:
             return self._reply(frame)
         return 0
+
+    def is_alive(self, address):
+        found: Neighbour = self.entries.get(address)
+        if found is None or found.state != FAILED:
+            return True
+        if events().now >= found.retry_at:
+            found.retry_at = events().now + _RETRY
+            send_request(self.interface, cython.NULL, self.interface.source_for(address), address)
+        return False
+
+    def doubt(self, neighbour):
+        if neighbour.state == REACHABLE:
+            timers().cancel(cython.address(neighbour.timer))
+            neighbour.state = STALE
+            neighbour.usable = False
+
+    def renew(self):
+        old: Neighbour
+        made: Neighbour
+        for old in list(self.entries.values()):
+            made = Neighbour.__new__(Neighbour)
+            made.usable = old.usable
+            made.state = old.state
+            made.attempts = old.attempts
+            memcpy(made.header, old.header, ethernet.HEADER_BYTES)
+            made.address = old.address
+            made.retry_at = old.retry_at
+            made.waiting = old.waiting
+            made.table = self
+            if old.timer.pending:
+                timers().set(cython.address(made.timer), old.timer.deadline)
+            self.entries[made.address] = made
+            old.waiting = None
+            _retire(old)
 
     def close(self):
         for address in list(self.entries):
@@ -202,28 +274,12 @@ class Neighbours:
     def _request(self, neighbour):
         """Asks for its link address: itself when PROBING, else everybody. Asks again after a second."""
         interface: Interface = self.interface
-        frame: Chain = new_chain()
-        at: cython.pointer(uint8_t) = frame.prepend(_ARP_BYTES, PLACE_NETWORK)
-        asked: cython.pointer(uint8_t) = _BROADCAST
+        asked: cython.pointer(uint8_t) = cython.NULL
         if neighbour.state == PROBING:
             asked = neighbour.header
         neighbour.attempts += 1
         timers().set(cython.address(neighbour.timer), events().now + _RETRY)
-        if at == cython.NULL:
-            interface.counters.transmit_exhausted += 1
-            return 0
-        ethernet.write(at, asked, interface.link_bytes, ethernet.ETHERTYPE_ARP)
-        arp.write(
-            at + ethernet.HEADER_BYTES,
-            arp.OPERATION_REQUEST,
-            interface.link_bytes,
-            interface.ipv4,
-            _UNKNOWN,
-            neighbour.address,
-        )
-        if interface.transmit(frame):
-            interface.counters.arp_requests_sent += 1
-        return 0
+        return send_request(interface, asked, interface.source_for(neighbour.address), neighbour.address)
 
     def _reply(self, frame):
         """Answers a request, in its own slot if nobody else sees that."""
@@ -232,6 +288,7 @@ class Neighbours:
         at: cython.pointer(uint8_t) = head.data
         asker: uint8_t[6]
         address: uint32_t = raw32(at + ethernet.HEADER_BYTES + arp.OFFSET_SENDER_ADDRESS)
+        asked: uint32_t = raw32(at + ethernet.HEADER_BYTES + arp.OFFSET_TARGET_ADDRESS)
         memcpy(asker, at + ethernet.HEADER_BYTES + arp.OFFSET_SENDER_MAC, 6)
         if writable(head):
             frame.trim(frame.length - _ARP_BYTES)
@@ -243,7 +300,7 @@ class Neighbours:
                 interface.counters.transmit_exhausted += 1
                 return 0
         ethernet.write(at, asker, interface.link_bytes, ethernet.ETHERTYPE_ARP)
-        arp.write(at + ethernet.HEADER_BYTES, arp.OPERATION_REPLY, interface.link_bytes, interface.ipv4, asker, address)
+        arp.write(at + ethernet.HEADER_BYTES, arp.OPERATION_REPLY, interface.link_bytes, asked, asker, address)
         if interface.transmit(frame):
             interface.counters.arp_replies_sent += 1
         return 0
@@ -255,13 +312,9 @@ class Neighbours:
             neighbour.waiting = None
 
     def _remove(self, neighbour):
-        if neighbour.timer.pending:
-            timers().cancel(cython.address(neighbour.timer))
         self._drop_waiting(neighbour, cython.address(self.interface.counters.waiting_dropped_evicted))
         del self.entries[neighbour.address]
-        neighbour.state = GONE
-        neighbour.usable = False
-        neighbour.table = None
+        _retire(neighbour)
 
     def __len__(self):
         return len(self.entries)

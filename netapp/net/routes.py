@@ -6,20 +6,36 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.netapp.net.address import format_address, mapped
 from cython.cimports.netapp.wire.bytes import swap32
+
+
+class Route:
+    def __str__(self):
+        network: str = f"{format_address(mapped(self.network))}/{self.prefix_length}"
+        via: str = f" via {format_address(mapped(self.gateway))}" if self.gateway else ""
+        return f"{network}{via} dev {self.interface.name}"
 
 
 class Routes:
     def __cinit__(self):
         self.entries = []
 
-    def add(self, network, netmask, gateway, interface):
+    def add_subnet(self, local):
+        self.add(local.address & local.netmask, local.netmask, 0, local.interface, local)
+
+    def remove_subnet(self, local):
+        found: Route
+        self.entries = [found for found in self.entries if found.local is not local]
+
+    def add(self, network, netmask, gateway, interface, local):
         made: Route = Route.__new__(Route)
         mask: uint32_t = swap32(netmask)
-        made.network = network & netmask
+        made.network = network
         made.netmask = netmask
         made.gateway = gateway
         made.interface = interface
+        made.local = local
         while mask:
             made.prefix_length += 1
             mask <<= 1
@@ -27,16 +43,34 @@ class Routes:
         # Stable: of equal prefixes the first added wins.
         self.entries.sort(key=_shortest)
 
-    def find(self, destination, interface):
+    def get(self, network, netmask, gateway, interface):
         found: Route
         for found in self.entries:
-            if destination & found.netmask == found.network and (interface is None or found.interface is interface):
+            if (
+                found.network == network
+                and found.netmask == netmask
+                and found.gateway == gateway
+                and (interface is None or found.interface is interface)
+            ):
                 return found
         return None
 
-    def remove_interface(self, interface):
+    def remove(self, route):
+        self.entries.remove(route)
+
+    def find(self, destination, interface):
         found: Route
-        self.entries = [found for found in self.entries if found.interface is not interface]
+        best: Route = None
+        for found in self.entries:
+            if best is not None and found.prefix_length < best.prefix_length:
+                break
+            if destination & found.netmask == found.network and (interface is None or found.interface is interface):
+                # RFC 1122, 3.3.1.4: of several gateways one that answers to ARP.
+                if found.gateway == 0 or found.interface.neighbours.is_alive(found.gateway):
+                    return found
+                if best is None:
+                    best = found
+        return best
 
 
 def _shortest(route: Route) -> int:

@@ -40,3 +40,6 @@ cdef class Path:
     # also where it was dropped for another reason, which is counted.
     # Adds its headers' length to offload.csum_start and header_length, which count from the transport's header.
     cdef bint send(self, Chain packet, uint8_t protocol) except -1
+    # Negative advice (RFC 1122, 3.3.1.4; RFC 9293, 3.8.3: at R1): nothing came back over this path lately. The next hop
+    # is asked whether it is still there; where it does not answer, another gateway is taken.
+    cdef int doubt(self) except -1

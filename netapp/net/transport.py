@@ -17,3 +17,6 @@ class Transport:
 class Path:
     def send(self, packet, protocol):
         raise NotImplementedError(f"{type(self).__name__} has no send(): declare it in its .pxd")
+
+    def doubt(self):
+        return 0

@@ -55,8 +55,8 @@ class Node:
         self.devices: tuple[Device, ...] = (devices,) if isinstance(devices, Device) else tuple(devices)
         self.appliance = appliance
         self.config = NodeConfig() if config is None else config
-        if len(self.devices) != len(self.config.interfaces):
-            raise ValueError(f"{len(self.devices)} devices and {len(self.config.interfaces)} addresses")
+        if set(self.config.devices()) != set(range(len(self.devices))):
+            raise ValueError(f"{len(self.devices)} devices, and interfaces on {len(set(self.config.devices()))}")
         self.stopped = False
         self._started = self._running = self._closed = self._stopping = False
         self._created: list[int] = []
@@ -74,7 +74,7 @@ class Node:
             EVENT_MANAGER,
             lambda core, ebb_id: EventManager(platform.clock, platform.interrupts, config.handler_limit),
         )
-        install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager())
+        install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager(platform.entropy))
         install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
         install(TCP, lambda core, ebb_id: TcpManager(config.tcp, platform.entropy))
         self._polling = self.namespace.create(
@@ -101,8 +101,11 @@ class Node:
         self.pool: BufferPool = EbbRef(BUFFER_POOL)()
         # The clock is read once a turn: without one, what starts now would start at 0.
         self.events.turn()
-        for device, interface in zip(self.devices, self.config.interfaces):
-            self.network.add_interface(device.queues[0], interface)
+        for place, interface in zip(self.config.devices(), self.config.interfaces):
+            self.network.add_interface(self.devices[place].queues[0], interface)
+        for route in self.config.routes:
+            self.network.add_route(route.network, route.gateway)
+        for device in self.devices:
             self.polling.attach(device.queues[0])
         self.core.get(TCP)
         appliance = self.appliance

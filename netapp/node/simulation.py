@@ -10,7 +10,7 @@ An end that no node has is the test's: `with simulation.outside: wire.b.send(fra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from netapp.drivers.device import Device
@@ -57,19 +57,23 @@ class Simulation:
 
     def node(
         self,
-        device: Device,
+        device: Device | Sequence[Device],
         appliance: Appliance | None = None,
-        address: str = "10.99.0.2/24",
+        address: str | Sequence[InterfaceConfig] = "10.99.0.2/24",
         config: NodeConfig | None = None,
         notify: Device | None = None,
     ) -> Node:
-        """Starts a node on an end of a wire. Where `device` is around that end, `notify` is the end.
+        """Starts a node on an end of a wire, or on several. Where `device` is around that end, `notify` is the end.
 
-        `config` says all but the address, and how to poll: a clock that stands still cannot tell how long.
+        `address`: that of its interface, which announces nothing, or all its interfaces. `config` says all but that,
+        and how to poll: a clock that stands still cannot tell how long.
         """
         platform = self.platform()
-        config = replace(config or NodeConfig(), interfaces=(InterfaceConfig(address),), spin=0)
-        (notify or device).queues[0].notify = platform.interrupts.raise_interrupt  # type: ignore[attr-defined]
+        interfaces = (InterfaceConfig(address, announce=False),) if isinstance(address, str) else tuple(address)
+        config = replace(config or NodeConfig(), interfaces=interfaces, spin=0)
+        ends = (device,) if isinstance(device, Device) else device
+        for end in ends if notify is None else (notify,):
+            end.queues[0].notify = platform.interrupts.raise_interrupt  # type: ignore[attr-defined]
         made = Node(platform, device, appliance, config)
         made.start()
         self.nodes.append(made)

@@ -95,7 +95,9 @@ def test_unsolicited_answers_add_nothing() -> None:
         (ask(sender="10.99.0.0"), "arp_bad_sender"),
         (ask(sender="127.0.0.1"), "arp_bad_sender"),
         (ask(sender="255.255.255.255"), "arp_bad_sender"),
-        (ask(sender=OUR_ADDRESS), "arp_conflict"),
+        (ask(sender=OUR_ADDRESS, mac=OUR_MAC), "arp_bad_sender"),  # our own, come back
+        (ask(sender="0.0.0.0", mac=b"\x03\0\0\0\0\1"), "arp_bad_sender"),
+        (Ether(src=b"\x03\0\0\0\0\1", dst=BROADCAST) / ask().payload, "arp_bad_sender"),
         (bytes(ask())[:41], "arp_truncated"),
         (bytes(ask())[:14], "arp_truncated"),
         (patched(0, b"\0\6"), "arp_bad_type"),

@@ -91,7 +91,7 @@ def test_dropped(data: bytes, counter: str) -> None:
         (frame(b"\3\0\0\0\0\x0a"), "frames_not_ours"),
         (frame(b"\1\0\x5e\0\0\xfb"), "frames_not_ours"),
         (OUR_MAC + HOST_MAC + b"\x86\xdd" + bytes(40), "frames_unknown_type"),
-        (OUR_MAC + HOST_MAC + b"\x81\0\0\1" + frame()[12:], "frames_unknown_type"),
+        (OUR_MAC + HOST_MAC + b"\x81\0\0\1" + frame()[12:], "frames_unknown_vlan"),
         (OUR_MAC + HOST_MAC + b"\0\x40" + bytes(64), "frames_unknown_type"),
     ],
 )

@@ -212,7 +212,7 @@ def test_wrong_uses_are_refused() -> None:
     with Simulation() as simulation:
         platform = simulation.platform()
         wire = MemoryWire()
-        with pytest.raises(ValueError, match="1 devices and 2 addresses"):
+        with pytest.raises(ValueError, match="1 devices, and interfaces on 2"):
             Node(platform, wire.a, config=NodeConfig(interfaces=(InterfaceConfig(), InterfaceConfig("10.1.0.1/24"))))
         node = Node(platform, wire.a)
         with pytest.raises(ValueError, match="one core"):

@@ -49,7 +49,7 @@ class Configuration:
 
     def interface(self) -> InterfaceConfig:
         prefix = ipaddress.ip_network(f"0.0.0.0/{self.netmask_ip}").prefixlen
-        return InterfaceConfig(f"{self.local_ip}/{prefix}", self.gateway_ip)
+        return InterfaceConfig(f"{self.local_ip}/{prefix}", self.gateway_ip, announce=False)
 
 
 def configure(

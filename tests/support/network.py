@@ -7,6 +7,7 @@ from typing import Any
 from netapp.drivers.device import Device
 from netapp.drivers.memory import MemoryEnd, MemoryWire
 from netapp.ebb.core import NETWORK_MANAGER, EbbRef
+from netapp.event.virtual import VirtualEntropy
 from netapp.net.config import InterfaceConfig
 from netapp.net.manager import NetworkManager
 from tests.support.pools import PoolCore, core_with_pool
@@ -23,7 +24,7 @@ class Node:
         self.pool = core.pool
         self.events = core.events
         self.host = host
-        core.namespace.install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager())
+        core.namespace.install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager(VirtualEntropy(7)))
         self.network: NetworkManager = EbbRef(NETWORK_MANAGER)()
         self.interface = self.network.add_interface(device.queues[0], config)
         core.attach(device)
@@ -50,16 +51,17 @@ def network_node(
     gateway: str | None = None,
     pool_size: int = 64 << 20,
     wrap: Callable[[Device], Device] | None = None,
+    config: InterfaceConfig | None = None,
     **arguments: Any,
 ) -> Iterator[Node]:
     """A node; on the way out every slot, view and chain must be back, and no handler may have raised.
 
-    `wrap` puts a device around our end; `arguments` are the MemoryWire's.
+    `config` says more of the interface; `wrap` puts a device around our end; `arguments` are the MemoryWire's.
     """
     with core_with_pool(pool_size, pool_size >> 6) as core:
         wire = MemoryWire(**arguments)
         device = wrap(wire.a) if wrap else wire.a
-        node = Node(core, device, wire.b, InterfaceConfig(address, gateway))
+        node = Node(core, device, wire.b, config or InterfaceConfig(address, gateway, announce=False))
         if wrap:
             wire.a.queue.notify = core.interrupts.raise_interrupt
         try:

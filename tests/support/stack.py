@@ -73,7 +73,7 @@ class Stack:
         names.install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
         names.install(TCP_ID, lambda core, ebb_id: TcpManager(config, VirtualEntropy(7)))
         self.network: NetworkManager = EbbRef(NETWORK_MANAGER)()
-        self.network.add_interface(self.wire.a.queues[0], InterfaceConfig(f"{OURS}/24"))
+        self.network.add_interface(self.wire.a.queues[0], InterfaceConfig(f"{OURS}/24", announce=False))
         core.attach(self.wire.a)
         self.tcp: TcpManager = EbbRef(TCP_ID)()
         self.listener: Any = None
