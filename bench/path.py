@@ -10,89 +10,42 @@ configurations; instructions are those of the same turns, counted by callgrind, 
 from __future__ import annotations
 
 import json
-import os
-import re
 import statistics
-import subprocess
-import sys
-import tempfile
 from typing import Any
 
 import click
 
-from bench.traffic import Meter, Traffic
+from bench.bed import CLIENT, SERVER, Bed, count_instructions, packed
+from bench.traffic import Traffic
 from netapp.cli.find import find_appliance
-from netapp.drivers.memory import MemoryWire
-from netapp.ebb.core import BUFFER_POOL, EbbNamespace
-from netapp.event.virtual import VirtualClock, VirtualEntropy, VirtualInterrupts, VirtualWallClock
-from netapp.iobuf.pool import BufferPool
-from netapp.net.config import InterfaceConfig
-from netapp.node.config import NodeConfig
-from netapp.node.node import Node
-from netapp.node.platform import Platform
 
-CHECKSUM, TSO4, RX_CHECKSUM, RX_TSO4 = 1, 2, 16, 32
-SERVER, CLIENT = "10.99.0.2", "10.99.0.1"
 SETS_OF_TEN = 1
-COUNTED_FUNCTION = "__pyx_f_5bench_7traffic_5Meter_measured_turn"
 
 
-def _packed(address: str) -> bytes:
-    return bytes(int(part) for part in address.split("."))
-
-
-class Path:
+class Path(Bed[Traffic]):
     """A memcached node on one end of a memory wire, its clients on the other, every key stored once."""
 
     def __init__(self, compiled: bool, device_checksums: bool, connections: int = 64, keys: int = 10_000) -> None:
-        features = CHECKSUM | TSO4 | RX_CHECKSUM | RX_TSO4 if device_checksums else 0
-        self.clock = VirtualClock(1_000_000_000)
-        self.interrupts = VirtualInterrupts(self.clock)
-        platform = Platform(self.clock, VirtualWallClock(self.clock, 10**18), VirtualEntropy(1), self.interrupts)
-        self.wire = MemoryWire(features_a=features, features_b=features, capacity=1024)
-        self.wire.a.queues[0].notify = self.interrupts.raise_interrupt
-        appliance = find_appliance("memcached", uncompiled=not compiled)()
-        config = NodeConfig(interfaces=(InterfaceConfig(f"{SERVER}/24"),), spin=0)
-        self.node = Node(platform, self.wire.a, appliance, config)
-        self.node.start()
-        clients = EbbNamespace()
-        self.pool = BufferPool(16 << 20)
-        clients.install(BUFFER_POOL, lambda core, ebb_id: self.pool)
-        self.traffic = Traffic(
-            clients.cores[0],
+        super().__init__(find_appliance("memcached", uncompiled=not compiled)(), device_checksums)
+        self.clients = Traffic(
+            self.outside,
             self.wire.b,
             self.wire.a.mac,
-            _packed(CLIENT),
-            _packed(SERVER),
+            packed(CLIENT),
+            packed(SERVER),
             11211,
             connections=connections,
-            keys=keys,
             device_checksums=device_checksums,
+            keys=keys,
         )
-        self.meter = Meter()
-        self._introduce(clients)
-        self.traffic.connect()
-        self.run(measured=False)
-        self.traffic.store_all()
-        self.run(measured=False)
-
-    def _introduce(self, clients: EbbNamespace) -> None:
-        """An ARP request teaches the node the clients' address; from then on it need not ask."""
-        mac = self.wire.b.mac
-        request = b"\0\1\x08\0\6\4\0\1" + mac + _packed(CLIENT) + bytes(6) + _packed(SERVER)
-        with clients.cores[0]:
-            self.wire.b.send(b"\xff" * 6 + mac + b"\x08\x06" + request)
-        self.node.turn()
-
-    def run(self, measured: bool) -> int:
-        """To the last reply; ns within the node's turns."""
-        spent = self.meter.run(self.node.events, self.clock, self.traffic, measured)
-        if self.traffic.wrong:
-            raise RuntimeError(f"{self.traffic.wrong} replies were wrong")
-        return spent
+        self.introduce()
+        self.clients.connect(0, connections)
+        self.run()
+        self.clients.store_all()
+        self.run()
 
     def mix(self, requests: int, sets_of_ten: int = SETS_OF_TEN, measured: bool = False) -> int:
-        self.traffic.mix(requests, sets_of_ten)
+        self.clients.mix(requests, sets_of_ten)
         return self.run(measured)
 
     def copied_per_get(self, gets: int = 10_000) -> float:
@@ -104,28 +57,12 @@ class Path:
     def _copied(self) -> int:
         return sum(size for place, size in self.node.pool.copied().items() if place not in ("wire", "device"))
 
-    def close(self) -> None:
-        self.node.close()
-        self.wire.close()
 
-
-def count_instructions(compiled: bool, device_checksums: bool, requests: int) -> float | None:
+def _counted(compiled: bool, device_checksums: bool, requests: int) -> float | None:
     """Instructions a request of the node's turns; None where valgrind is not installed."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={COUNTED_FUNCTION}"]
-        command += [f"--callgrind-out-file={folder}/out", sys.executable, "-m", "bench.path"]
-        command += ["--counted", f"{int(compiled)},{int(device_checksums)},{requests}"]
-        try:
-            # Hashes of strings differ from run to run otherwise, and with them the instructions of dictionaries.
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}
-            )
-        except FileNotFoundError:
-            return None
-    found = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode or not found:
-        raise click.ClickException("callgrind failed: " + (done.stderr.strip().splitlines() or ["no output"])[-1])
-    return int(found[1]) / requests
+    arguments = f"{int(compiled)},{int(device_checksums)},{requests}"
+    found = count_instructions("-m", "bench.path", "--counted", arguments)
+    return None if found is None else found / requests
 
 
 def measure(requests: int, rounds: int, instructions: bool, counted_requests: int) -> dict[str, Any]:
@@ -139,8 +76,7 @@ def measure(requests: int, rounds: int, instructions: bool, counted_requests: in
     report: dict[str, Any] = {}
     for name, compiled in (("compiled", True), ("python", False)):
         counts = {
-            device: count_instructions(compiled, device, counted_requests) if instructions else None
-            for device in (True, False)
+            device: _counted(compiled, device, counted_requests) if instructions else None for device in (True, False)
         }
         report[name] = {
             "ns_per_request": statistics.median(times[compiled, True]),

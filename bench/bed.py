@@ -1,0 +1,94 @@
+"""What the benches that measure a node on a memory wire share: the node with its clients, and callgrind's counts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from typing import Generic, TypeVar
+
+import click
+
+from bench.clients import Clients, Meter
+from netapp.drivers.memory import MemoryWire
+from netapp.ebb.core import BUFFER_POOL, EbbNamespace
+from netapp.event.virtual import VirtualClock, VirtualEntropy, VirtualInterrupts, VirtualWallClock
+from netapp.iobuf.pool import BufferPool
+from netapp.net.config import InterfaceConfig
+from netapp.node.appliance import Appliance
+from netapp.node.config import NodeConfig
+from netapp.node.node import Node
+from netapp.node.platform import Platform
+
+CHECKSUM, TSO4, RX_CHECKSUM, RX_TSO4 = 1, 2, 16, 32
+SERVER, CLIENT = "10.99.0.2", "10.99.1.0"
+COUNTED_FUNCTION = "__pyx_f_5bench_7clients_5Meter_measured_turn"
+
+C = TypeVar("C", bound=Clients)
+
+
+class Bed(Generic[C]):
+    """A node on one end of a memory wire, clients on the other; a subclass makes `clients`."""
+
+    clients: C
+
+    def __init__(self, appliance: Appliance, device_checksums: bool = True, pool_bytes: int | None = None) -> None:
+        features = CHECKSUM | TSO4 | RX_CHECKSUM | RX_TSO4 if device_checksums else 0
+        self.clock = VirtualClock(1_000_000_000)
+        interrupts = VirtualInterrupts(self.clock)
+        platform = Platform(self.clock, VirtualWallClock(self.clock, 10**18), VirtualEntropy(1), interrupts)
+        self.wire = MemoryWire(features_a=features, features_b=features, capacity=1024)
+        self.wire.a.queues[0].notify = interrupts.raise_interrupt
+        config = NodeConfig(interfaces=(InterfaceConfig(f"{SERVER}/16"),), spin=0, pool_bytes=pool_bytes)
+        self.node = Node(platform, self.wire.a, appliance, config)
+        self.node.start()
+        namespace = EbbNamespace()
+        pool = BufferPool(16 << 20)
+        namespace.install(BUFFER_POOL, lambda core, ebb_id: pool)
+        self.outside = namespace.cores[0]
+        self.meter = Meter()
+
+    def introduce(self, addresses: int = 1) -> None:
+        """ARP requests teach the node the clients' addresses; from then on it need not ask."""
+        mac = self.wire.b.mac
+        first = int.from_bytes(packed(CLIENT))
+        for address in range(first, first + addresses):
+            request = b"\0\1\x08\0\6\4\0\1" + mac + address.to_bytes(4) + bytes(6) + packed(SERVER)
+            with self.outside:
+                self.wire.b.send(b"\xff" * 6 + mac + b"\x08\x06" + request)
+            self.node.turn()
+
+    def run(self, measured: bool = False, pace: int = 2000) -> int:
+        """To the last answer, `pace` ns a turn; ns within the node's turns."""
+        spent = self.meter.run(self.node.events, self.clock, self.clients, measured, pace)
+        if self.clients.wrong:
+            raise RuntimeError(f"{self.clients.wrong} answers were wrong")
+        return spent
+
+    def close(self) -> None:
+        self.node.close()
+        self.wire.close()
+
+
+def packed(address: str) -> bytes:
+    return bytes(int(part) for part in address.split("."))
+
+
+def count_instructions(*command: str) -> int | None:
+    """Instructions of the measured turns of a run of Python with these arguments; None: valgrind is not installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={COUNTED_FUNCTION}"]
+        valgrind += [f"--callgrind-out-file={folder}/out", sys.executable, *command]
+        try:
+            # Hashes of strings differ from run to run otherwise, and with them the instructions of dictionaries.
+            done = subprocess.run(
+                valgrind, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}
+            )
+        except FileNotFoundError:
+            return None
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode or not found:
+        raise click.ClickException("callgrind failed: " + (done.stderr.strip().splitlines() or ["no output"])[-1])
+    return int(found[1])
