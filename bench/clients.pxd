@@ -40,7 +40,7 @@ cdef class Clients:
     cpdef int step(self) except -1           # takes what arrived and sends what follows; how many frames came
     # For the kind of clients: a segment of a connected client arrived, of `length` bytes of text, SND.NXT not moved yet.
     cdef int arrived(self, uint32_t number, Chain frame, uint32_t length) except -1
-    cdef int offer(self) except -1           # sends what is to be sent before a turn
+    cdef int offer(self) except -1           # sends what goes before a turn; how many segments
 
 
 cdef class Arrivals(FrameReceiver):

@@ -18,6 +18,8 @@ from cython.cimports.netapp.wire.checksum import fold, sum_bytes, sum_pseudo_hea
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_SYN, OPTION_MSS, write
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 
+ADDRESS_PORTS = PORTS
+
 _WINDOW = cython.declare(uint16_t, 65535)
 
 
@@ -172,9 +174,10 @@ class Meter:
         took: uint64_t
         start: uint64_t
         silent: cython.int = 0
+        sent: cython.int
         idle: int64_t
         while clients.answered != clients.target:
-            clients.offer()
+            sent = clients.offer()
             clock.time += pace
             start = _now()
             if measured:
@@ -185,7 +188,7 @@ class Meter:
             spent += took
             if took > self.longest:
                 self.longest = took
-            if clients.step():
+            if clients.step() or sent:
                 silent = 0
                 continue
             silent += 1

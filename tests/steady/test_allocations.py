@@ -39,7 +39,7 @@ noticed = bytearray(100_000)
 end(counts)
 assert any(counts), "the shim is not in the way"
 before = state()
-path.traffic.mix(requests, 1)
+path.clients.mix(requests, 1)
 begin()
 path.run(False)
 end(counts)
