@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import click
@@ -24,7 +25,7 @@ from netapp.node.platform import Platform
 
 CHECKSUM, TSO4, RX_CHECKSUM, RX_TSO4 = 1, 2, 16, 32
 SERVER, CLIENT = "10.99.0.2", "10.99.1.0"
-COUNTED_FUNCTION = "__pyx_f_5bench_7clients_5Meter_measured_turn"
+_METER = "__pyx_f_5bench_7clients_5Meter"
 
 C = TypeVar("C", bound=Clients)
 
@@ -76,11 +77,13 @@ def packed(address: str) -> bytes:
     return bytes(int(part) for part in address.split("."))
 
 
-def count_instructions(*command: str) -> int | None:
-    """Instructions of the measured turns of a run of Python with these arguments; None: valgrind is not installed."""
+def count_instructions(*command: str) -> list[int] | None:
+    """Instructions of the measured turns of a run of Python with these arguments: one count for each call of
+    Meter.count(). None: valgrind is not installed."""
     with tempfile.TemporaryDirectory() as folder:
-        valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={COUNTED_FUNCTION}"]
-        valgrind += [f"--callgrind-out-file={folder}/out", sys.executable, *command]
+        out = Path(folder, "out")
+        valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={_METER}_measured_turn"]
+        valgrind += [f"--dump-after={_METER}_mark", f"--callgrind-out-file={out}", sys.executable, *command]
         try:
             # Hashes of strings differ from run to run otherwise, and with them the instructions of dictionaries.
             done = subprocess.run(
@@ -88,7 +91,8 @@ def count_instructions(*command: str) -> int | None:
             )
         except FileNotFoundError:
             return None
-    found = re.search(r"Collected : (\d+)", done.stderr)
+        parts = sorted(out.parent.glob("out.*"), key=lambda part: int(part.suffix[1:]))
+        found = [re.search(r"^(?:summary|totals): (\d+)", part.read_text(), re.MULTILINE) for part in parts]
     if done.returncode or not found:
         raise click.ClickException("callgrind failed: " + (done.stderr.strip().splitlines() or ["no output"])[-1])
-    return int(found[1])
+    return [int(part[1]) for part in found if part]

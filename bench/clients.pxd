@@ -48,10 +48,12 @@ cdef class Arrivals(FrameReceiver):
 
 
 cdef class Meter:
-    """Turns of a node, whose clock goes on by `pace` ns in each. An instruction counter is switched by measured_turn's
-    name."""
+    """Turns of a node, whose clock goes on by `pace` ns in each. An instruction counter is switched by the name of
+    measured_turn, and read at that of mark."""
     cdef readonly uint64_t longest           # ns of the longest turn so far
     cdef int measured_turn(self, EventManager events) except -1
+    cdef int mark(self) except -1
+    cpdef object count(self)                 # what was measured since the last time is a count of its own
     # Until the last answer; ns spent within turns. RuntimeError when the node falls silent before.
     cpdef uint64_t run(
         self, EventManager events, VirtualClock clock, Clients clients, bint measured, uint64_t pace=*

@@ -169,6 +169,12 @@ class Meter:
         events.turn()
         return 0
 
+    def mark(self):
+        return 0
+
+    def count(self):
+        self.mark()
+
     def run(self, events, clock, clients, measured, pace=2000):
         spent: uint64_t = 0
         took: uint64_t

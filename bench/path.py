@@ -62,7 +62,7 @@ def _counted(compiled: bool, device_checksums: bool, requests: int) -> float | N
     """Instructions a request of the node's turns; None where valgrind is not installed."""
     arguments = f"{int(compiled)},{int(device_checksums)},{requests}"
     found = count_instructions("-m", "bench.path", "--counted", arguments)
-    return None if found is None else found / requests
+    return None if found is None else found[0] / requests
 
 
 def measure(requests: int, rounds: int, instructions: bool, counted_requests: int) -> dict[str, Any]:
@@ -119,6 +119,7 @@ def main(as_json: bool, instructions: bool, requests: int, rounds: int, counted:
         path = Path(bool(compiled), bool(device_checksums))
         path.mix(1000)
         path.mix(number, measured=True)
+        path.meter.count()
         path.close()
         return
     report = measure(requests, rounds, instructions, counted_requests=10_000)

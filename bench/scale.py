@@ -121,15 +121,15 @@ def _time(connections: int) -> dict[str, Any]:
     return {"longest_turn": longest, **{kind: statistics.median(found) for kind, found in times.items()}}
 
 
-def _counted(kind: str, connections: int) -> None:
+def _counted(connections: int) -> None:
     bed = Scale(connections)
     bed.connect_all()
-    # A request's reply is acknowledged by what comes next; an acknowledgment needs one.
-    others = ("request",) if kind == "acknowledgment" else ()
-    for measured in (False, False, *(True,) * rounds_counted(connections)):
-        for other in others:
-            bed.round(other)
-        bed.round(kind, measured)
+    for kind in COSTS:
+        for measured in (False, False, *(True,) * rounds_counted(connections)):
+            if kind == "acknowledgment":  # of something
+                bed.round("request")
+            bed.round(kind, measured)
+        bed.meter.count()
 
 
 def rounds_counted(connections: int) -> int:
@@ -149,18 +149,21 @@ def _child(*arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def _instructions(kind: str, connections: int) -> float | None:
-    found = count_instructions("-m", "bench.scale", "--child", f"counted,{kind},{connections}")
-    return None if found is None else found / (rounds_counted(connections) * connections)
+def _instructions(connections: int) -> dict[str, float | None]:
+    found = count_instructions("-m", "bench.scale", "--child", f"counted,{connections}")
+    if found is None:
+        return dict.fromkeys(COSTS)
+    return {kind: count / (rounds_counted(connections) * connections) for kind, count in zip(COSTS, found)}
 
 
 def measure(sizes: list[int]) -> dict[str, Any]:
     most = sizes[-1]
     report: dict[str, Any] = {"connections": sizes, "costs": {}, "memory": {}}
     times = {size: [_child("--child", f"time,{size}") for _ in range(3)] for size in sizes}
+    instructions = {size: _instructions(size) for size in sizes}
     for kind in COSTS:
         ns = [statistics.median(run[kind] for run in times[size]) for size in sizes]
-        counts = [_instructions(kind, size) for size in sizes]
+        counts = [instructions[size][kind] for size in sizes]
         ratio = None if counts[0] is None or counts[-1] is None else counts[-1] / counts[0]
         report["costs"][kind] = {"ns": ns, "instructions": counts, "instructions_ratio": ratio}
     report["longest_turn_while_connecting_ns"] = [min(run["longest_turn"] for run in times[size]) for size in sizes]
@@ -202,7 +205,7 @@ def main(as_json: bool, connections: str, child: str | None) -> None:
         gc.disable()  # as in a running node
         what, *arguments = child.split(",")
         if what == "counted":
-            _counted(arguments[0], int(arguments[1]))
+            _counted(int(arguments[0]))
         else:
             found = _time(int(arguments[0])) if what == "time" else _memory(arguments[0], int(arguments[1]))
             click.echo(json.dumps(found))

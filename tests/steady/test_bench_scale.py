@@ -20,7 +20,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.scale", "--connections", "10,5000", "--json"],
+        [sys.executable, "-m", "bench.scale", "--connections", "10,3000", "--json"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -30,7 +30,7 @@ def report() -> dict[str, Any]:
     )
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert found["connections"] == [10, 5000]
+    assert found["connections"] == [10, 3000]
     return found
 
 
