@@ -12,7 +12,7 @@ from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.netapp.wire.bytes import load16, raw32
 
-from netapp.wire import icmp, tcp
+from netapp.wire import icmp, tcp, udp
 
 ICMP = PROTOCOL_ICMP
 TCP = PROTOCOL_TCP
@@ -108,6 +108,8 @@ def summary(data: bytes) -> str:
         return f"{source} > {destination}: protocol {fields['protocol']} fragment {fields['identification']}:{where}"
     if fields["protocol"] == TCP:
         return tcp.summary(fields["payload"], source, destination)
+    if fields["protocol"] == UDP:
+        return udp.summary(fields["payload"], source, destination)
     if fields["protocol"] == ICMP:
         return f"{source} > {destination}: {icmp.summary(fields['payload'])}"
     return f"{source} > {destination}: protocol {fields['protocol']}, length {len(fields['payload'])}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netapp.wire import ipv4
+from netapp.wire import ipv4, udp
 from netapp.wire.checksum import checksum
 
 address = st.binary(min_size=4, max_size=4)
@@ -129,6 +129,9 @@ def test_build_refuses() -> None:
 
 def test_summary() -> None:
     ends = (b"\x0a\0\0\1", b"\x0a\0\0\2")
-    assert ipv4.summary(ipv4.build(*ends, 17, b"12345")) == "10.0.0.1 > 10.0.0.2: protocol 17, length 5"
+    assert ipv4.summary(ipv4.build(*ends, 132, b"12345")) == "10.0.0.1 > 10.0.0.2: protocol 132, length 5"
+    assert ipv4.summary(ipv4.build(*ends, 17, udp.build(*ends, 53, 40000, b"12345"))) == (
+        "10.0.0.1.53 > 10.0.0.2.40000: UDP, length 5"
+    )
     fragment = ipv4.build(*ends, 6, bytes(16), identification=7, fragment=0x2000 | 2)
     assert ipv4.summary(fragment) == "10.0.0.1 > 10.0.0.2: protocol 6 fragment 7:16@16+"
