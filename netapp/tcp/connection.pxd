@@ -7,7 +7,7 @@ from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.pool cimport iobuf_t
 from netapp.net.transport cimport Path
 from netapp.tcp.congestion.control cimport CongestionControl
-from netapp.tcp.key cimport key_t
+from netapp.net.key cimport key_t
 from netapp.tcp.handler cimport HandlerBinding, TcpHandler
 from netapp.tcp.listener cimport Listener
 from netapp.tcp.manager cimport TcpManager

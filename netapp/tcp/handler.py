@@ -5,7 +5,7 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class made by a class statement, not a compiled one
+from netapp.event.binding import python_method
 
 
 class TcpHandler:
@@ -57,19 +57,11 @@ class HandlerBinding:
     pass
 
 
-def _python_method(handler_class, name):
-    """The function that a Python class gives for `name`, to be called with the handler; None: a compiled class does."""
-    for origin in handler_class.__mro__:
-        if name in origin.__dict__:
-            return getattr(handler_class, name) if origin.__flags__ & _HEAP_TYPE else None
-    return None
-
-
 def bind_class(handler_class):
     binding: HandlerBinding = HandlerBinding.__new__(HandlerBinding)
-    binding.connected = _python_method(handler_class, "connected")
-    binding.receive = _python_method(handler_class, "receive")
-    binding.peer_closed = _python_method(handler_class, "peer_closed")
-    binding.writable = _python_method(handler_class, "writable")
-    binding.closed = _python_method(handler_class, "closed")
+    binding.connected = python_method(handler_class, "connected")
+    binding.receive = python_method(handler_class, "receive")
+    binding.peer_closed = python_method(handler_class, "peer_closed")
+    binding.writable = python_method(handler_class, "writable")
+    binding.closed = python_method(handler_class, "closed")
     return binding

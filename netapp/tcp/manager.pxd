@@ -8,7 +8,7 @@ from netapp.event.manager cimport EndOfTurn, Poller
 from netapp.net.transport cimport Transport, ip_info_t
 from netapp.iobuf.chain cimport Chain
 from netapp.tcp.connection cimport Connection
-from netapp.tcp.key cimport key_t
+from netapp.net.key cimport key_t
 from netapp.tcp.listener cimport Listener
 from netapp.tcp.options cimport options_t
 from netapp.tcp.table cimport ConnectionTable

@@ -15,7 +15,9 @@ from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events, turn_time
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
 from cython.cimports.netapp.net.address import address_t, ipv4_of, parse_address, same
+from cython.cimports.netapp.net.key import key_t, same_key
 from cython.cimports.netapp.net.manager import network
+from cython.cimports.netapp.net.ports import FIRST_PORT, PORTS, port_offset
 from cython.cimports.netapp.net.transport import Path, ip_info_t
 from cython.cimports.netapp.tcp.congestion.control import CongestionControl
 from cython.cimports.netapp.tcp.connection import (
@@ -29,8 +31,7 @@ from cython.cimports.netapp.tcp.connection import (
     Connection,
 )
 from cython.cimports.netapp.tcp.handler import TcpHandler, bind_class
-from cython.cimports.netapp.tcp.isn import initial_sequence, port_offset
-from cython.cimports.netapp.tcp.key import key_t, same_key
+from cython.cimports.netapp.tcp.isn import initial_sequence
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.options import parse_options
 from cython.cimports.netapp.tcp.reassembly import Reassembly
@@ -99,9 +100,6 @@ COUNTERS = (
 )
 
 _PROTOCOL = cython.declare(uint8_t, 6)
-# RFC 6335, 6: the dynamic ports.
-_FIRST_PORT = cython.declare(uint32_t, 49152)
-_PORTS = cython.declare(uint32_t, 16384)
 # RFC 5961, 7: challenge ACKs a second, on all connections.
 _CHALLENGES = cython.declare(uint32_t, 100)
 
@@ -272,9 +270,9 @@ class TcpManager:
         # RFC 6056, 3.3.3: a hash of the connection's other side, and a counter.
         key.ports = cython.cast(uint32_t, port) << 16 | cython.cast(uint32_t, local_port)
         offset = port_offset(cython.address(self.secret[0]), cython.address(key))
-        for tried in range(1 if local_port else _PORTS):
+        for tried in range(1 if local_port else PORTS):
             if not local_port:
-                key.ports = cython.cast(uint32_t, port) << 16 | _FIRST_PORT + (offset + self.next_port + tried) % _PORTS
+                key.ports = cython.cast(uint32_t, port) << 16 | FIRST_PORT + (offset + self.next_port + tried) % PORTS
             hashed = self.table.hash_of(cython.address(key))
             if _find(self.table, cython.address(key), hashed) is None:
                 break

@@ -5,13 +5,6 @@ from netapp.tcp.connection cimport Connection
 
 ctypedef int (*receive_t)(Connection c, Chain data) noexcept
 
-cdef extern from *:
-    """
-    /* Goes on raising what was raised already. */
-    static inline int netapp_raised(void) { return -1; }
-    """
-    int raised "netapp_raised"() except -1
-
 cdef int text_arrives(Connection c, Chain data) except -1    # in-order bytes; takes data over
 cdef int deliver(Connection c) except -1                     # runs the callbacks that are due, in order
 cdef int finish(Connection c, object error) except -1        # to CLOSED: out of the table, closed(error) is due

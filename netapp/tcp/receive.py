@@ -8,6 +8,7 @@ if not cython.compiled:
 import logging
 
 from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.netapp.event.raised import raised
 from cython.cimports.netapp.iobuf.chain import Chain
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
 from cython.cimports.netapp.tcp.connection import (

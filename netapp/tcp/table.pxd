@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from cython cimport final
 from netapp.iobuf.mix cimport mix
 from netapp.tcp.connection cimport Connection
-from netapp.tcp.key cimport key_t
+from netapp.net.key cimport key_t
 
 cdef struct entry_t:
     PyObject* connection         # one reference; NULL: free
