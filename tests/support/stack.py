@@ -63,7 +63,16 @@ class Recorder(TcpHandler):
 class Stack:
     """Ours is one end of a memory wire, the test the other."""
 
-    def __init__(self, core: PoolCore, config: TcpConfig, features: int, mtu: int, capacity: int) -> None:
+    def __init__(
+        self,
+        core: PoolCore,
+        config: TcpConfig,
+        interface: InterfaceConfig,
+        features: int,
+        mtu: int,
+        capacity: int,
+        seed: int,
+    ) -> None:
         self.core = core
         self.config = config
         self.wire = MemoryWire(mtu=mtu, features_a=features, features_b=0, capacity=capacity)
@@ -71,9 +80,9 @@ class Stack:
         names = core.namespace
         names.install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager())
         names.install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
-        names.install(TCP_ID, lambda core, ebb_id: TcpManager(config, VirtualEntropy(7)))
+        names.install(TCP_ID, lambda core, ebb_id: TcpManager(config, VirtualEntropy(seed)))
         self.network: NetworkManager = EbbRef(NETWORK_MANAGER)()
-        self.network.add_interface(self.wire.a.queues[0], InterfaceConfig(f"{OURS}/24", announce=False))
+        self.network.add_interface(self.wire.a.queues[0], interface)
         core.attach(self.wire.a)
         self.tcp: TcpManager = EbbRef(TCP_ID)()
         self.listener: Any = None
@@ -179,9 +188,11 @@ class Stack:
 class Peer:
     """The other end of one connection. Sequence numbers are those of the wire; `seq` and `ack` follow what passes."""
 
-    def __init__(self, stack: Stack, port: int = 40000, to: int = 7, isn: int = 1000, window: int = 65535) -> None:
+    def __init__(
+        self, stack: Stack, port: int = 40000, to: int = 7, isn: int = 1000, window: int = 65535, address: str = OURS
+    ) -> None:
         self.stack = stack
-        self.port, self.to = port, to
+        self.port, self.to, self.address = port, to, address
         self.seq, self.ack = isn, 0
         self.window = window
         self.received = b""
@@ -199,7 +210,9 @@ class Peer:
             options=fields.pop("options", []),
             **fields,
         )
-        return bytes(Ether(src=self.stack.end.mac, dst=self.ours) / IP(src=THEIRS, dst=OURS) / segment / payload)
+        return bytes(
+            Ether(src=self.stack.end.mac, dst=self.ours) / IP(src=THEIRS, dst=self.address) / segment / payload
+        )
 
     def send(self, flags: str, payload: bytes = b"", **fields: Any) -> None:
         """Sends a segment; the sequence number moves on over its text, SYN and FIN unless `seq` was given."""
@@ -269,12 +282,15 @@ def stack(
     pool: int = 64 << 20,
     reserve: int = 1 << 20,
     capacity: int = 1024,
+    seed: int = 7,
+    interface: InterfaceConfig | None = None,
 ) -> Iterator[Stack]:
     """On the way out connections are reset, and nothing may be left: no slot, no connection object; and no exception
     may have come out of the stack."""
     live = live_connections()
     with core_with_pool(pool, reserve) as core:
-        made = Stack(core, config or TcpConfig(), features, mtu, capacity)
+        own = interface or InterfaceConfig(f"{OURS}/24", announce=False)
+        made = Stack(core, config or TcpConfig(), own, features, mtu, capacity, seed)
         try:
             yield made
             raised = core.events.counters()["exceptions"] + EbbRef(TIMER)().counters()["exceptions"]
