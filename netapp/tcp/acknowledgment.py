@@ -103,7 +103,7 @@ def acknowledgment_arrives(c, segment, now):
     window: uint32_t = cython.cast(uint32_t, segment.window) << c.snd_wnd_shift
     acked: uint32_t = seq_sub(segment.ack, c.snd_una)
     # Whatever the peer acknowledges, it is there: R2 begins anew.
-    c.unanswered_since = 0
+    c.heard_at = now
     if acked:
         _progress(c, segment.ack, acked, now)
     elif (

@@ -8,6 +8,7 @@ from netapp.iobuf.pool cimport iobuf_t
 from netapp.net.transport cimport Path
 from netapp.tcp.congestion.control cimport CongestionControl
 from netapp.net.key cimport key_t
+from netapp.tcp.extras cimport Extras
 from netapp.tcp.handler cimport HandlerBinding, TcpHandler
 from netapp.tcp.listener cimport Listener
 from netapp.tcp.manager cimport TcpManager
@@ -50,14 +51,19 @@ cdef enum:
     UP_PEER_CLOSED = 0x20000
     UP_WRITABLE = 0x40000
     UP_CLOSED = 0x80000
-    UP_ANY = 0xF0000
+    UP_DELIVERY_DELAYED = 0x100000
+    UP_URGENT = 0x200000
+    UP_ANY = 0x3F0000
+    NAGLE = 0x1000000            # small segments wait for acknowledgments (RFC 9293, 3.7.4)
+    SND_URGENT = 0x2000000       # extras.snd_up is ahead of SND.UNA
+    RCV_URGENT = 0x4000000       # extras.rcv_up is ahead of what was handed up
 
 cdef enum:
     # Connection.deadlines
     TIMER_RETRANSMIT = 0
     TIMER_PERSIST
     TIMER_DELAYED_ACK
-    TIMER_LINGER                 # end of TIME_WAIT, or of waiting in FIN_WAIT_2
+    TIMER_LINGER                 # end of TIME_WAIT, or of waiting in FIN_WAIT_2; before these, keep-alive
     TIMERS
 
 @final
@@ -79,6 +85,7 @@ cdef class Connection:
     cdef uint64_t pseudo                     # the pseudo-header's sum without the length
     cdef CongestionControl congestion
     cdef object error                        # what closed() will say
+    cdef Extras extras                       # None: not used
 
     # Send sequence space
     cdef uint32_t iss
@@ -114,7 +121,8 @@ cdef class Connection:
     cdef uint64_t timed_at
     cdef uint32_t timed_seq                  # the measurement ends with an acknowledgment of this
     cdef uint8_t backoff                     # doublings of the time-out
-    cdef uint64_t unanswered_since           # first time-out since the last progress; 0: none
+    cdef uint64_t heard_at                   # the last acknowledgment
+    cdef uint64_t unanswered_since           # first time-out since then; earlier: none
     cdef uint64_t deadlines[TIMERS]          # 0: off
     cdef timer_entry_t timer
 
@@ -124,11 +132,15 @@ cdef class Connection:
     cdef uint32_t recover
     cdef public uint32_t bytes_acked         # towards the next increase of cwnd (RFC 3465)
     cdef uint8_t duplicate_acks
+    cdef uint8_t timeouts                    # in a row, of what begins at timed_out_una
+    cdef uint32_t timed_out_una
     cdef uint64_t last_send                  # ns
 
     # For appliances, mostly through TcpHandler.
     cpdef object send(self, object data)     # a Chain, which is emptied, or immutable bytes-like
+    cpdef object send_urgent(self, object data)              # the same; the peer is told that it is urgent
     cpdef object close(self)
     cpdef object abort(self)
     cpdef object pause(self)
     cpdef object resume(self)
+    cpdef object keepalive(self, uint64_t idle=*, uint64_t interval=*, uint32_t count=*)

@@ -5,11 +5,14 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.netapp.event.manager import events
 from cython.cimports.netapp.iobuf.chain import Chain, wrap
 from cython.cimports.netapp.net.address import format_address
+from cython.cimports.netapp.tcp.extras import Extras, extras_of, urgent_left
 from cython.cimports.netapp.tcp.receive import finish, reset
-from cython.cimports.netapp.tcp.sequence import seq_sub
+from cython.cimports.netapp.tcp.sequence import seq_add, seq_sub
+from cython.cimports.netapp.tcp.timers import set_timer
 from cython.cimports.netapp.tcp.touched import touch
 
 _NAMES = (
@@ -28,6 +31,8 @@ _NAMES = (
 
 # Bytes up to which send() copies: a reference to them would cost more.
 _SMALL_SEND = cython.declare(cython.Py_ssize_t, 256)
+
+_SECOND = cython.declare(uint64_t, 1_000_000_000)
 
 _live = cython.declare(cython.longlong, 0)
 
@@ -72,6 +77,59 @@ class Connection:
         if self.send_queue.length >= self.tcp.config.send_limit:
             self.flags |= WAS_FULL
         touch(self)
+
+    def send_urgent(self, data):
+        """What is queued up to the end of `data` is urgent (RFC 9293, 3.8.5): the peer is told at once, even where its
+        window is closed. For protocols that have it; new ones should not (RFC 6093, 5)."""
+        first: uint32_t = self.snd_una if self.state >= ESTABLISHED else seq_add(self.iss, 1)
+        self.send(data)
+        extras_of(self).snd_up = seq_add(first, cython.cast(uint32_t, self.send_queue.length))
+        self.flags |= SND_URGENT | ACK_NOW
+
+    def keepalive(self, idle=7200 * _SECOND, interval=75 * _SECOND, count=9):
+        """After `idle` ns of silence the peer is probed, every `interval` ns; it is given up, closed(TimeoutError), when
+        `count` probes stay without an answer. Off unless called; `idle` 0: off again (RFC 9293, 3.8.4)."""
+        x: Extras = extras_of(self)
+        now: uint64_t = events().now
+        if idle and (interval == 0 or count < 2):
+            # MUST-29: that one probe is not answered means nothing.
+            raise ValueError("keepalive() takes an interval above 0 and a count of at least 2")
+        x.keepalive_idle = idle
+        x.keepalive_interval = interval
+        x.keepalive_count = count
+        x.keepalive_since = now
+        x.probes = 0
+        if idle and (SYN_SENT <= self.state <= ESTABLISHED or self.state == CLOSE_WAIT):
+            set_timer(self, TIMER_LINGER, now + idle)
+
+    @property
+    def nagle(self) -> bool:
+        """Whether what is less than a full segment waits until everything sent is acknowledged (RFC 9293, 3.7.4)."""
+        return self.flags & NAGLE != 0
+
+    @nagle.setter
+    def nagle(self, wanted: bool):
+        if wanted:
+            self.flags |= NAGLE
+        else:
+            self.flags &= ~NAGLE
+            if self.state != CLOSED:
+                touch(self)
+
+    @property
+    def user_timeout(self) -> int:
+        """ns that data may stay unacknowledged, also by a closed window, before closed(TimeoutError); in place of
+        TcpConfig's times to give up (RFC 9293, 3.9.1, MUST-21; RFC 5482, 3). 0, as at first: those hold."""
+        return 0 if self.extras is None else self.extras.user_timeout
+
+    @user_timeout.setter
+    def user_timeout(self, nanoseconds: int):
+        extras_of(self).user_timeout = nanoseconds
+
+    @property
+    def urgent_left(self) -> int:
+        """Urgent bytes that receive() has not been given (MUST-33)."""
+        return urgent_left(self)
 
     def close(self):
         if self.state == CLOSED or self.flags & FIN_QUEUED:

@@ -10,6 +10,8 @@ cdef class TcpHandler:
     cpdef object receive(self, Chain data)   # in-order bytes without message boundaries; the handler owns the chain
     cpdef object peer_closed(self)           # FIN came: no more data; sending stays allowed. Closes, unless overridden
     cpdef object writable(self)              # the send queue fell to low water after having been full
+    cpdef object urgent(self, object left)   # the peer has urgent data, `left` bytes from the next to be received on
+    cpdef object delivery_delayed(self)      # three retransmissions were not acknowledged; more follow
     cpdef object closed(self, object error)  # exactly once, the last call; None: both sides closed in order
     # The same calls of its connection.
     cpdef object send(self, object data)
@@ -25,6 +27,8 @@ cdef class HandlerBinding:
     cdef object receive
     cdef object peer_closed
     cdef object writable
+    cdef object urgent
+    cdef object delivery_delayed
     cdef object closed
 
 cdef HandlerBinding bind_class(object handler_class)

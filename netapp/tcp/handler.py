@@ -22,6 +22,13 @@ class TcpHandler:
     def writable(self):
         """The send queue, which had been full, has room."""
 
+    def urgent(self, left):
+        """The peer has urgent data: `left` bytes from the next one that receive() will be given (RFC 9293, 3.8.5). Called
+        as soon as that is known, once more when it moves on, and while paused too. One receive() ends at the mark."""
+
+    def delivery_delayed(self):
+        """The peer has not acknowledged what was sent three times again (R1, RFC 9293, 3.8.3); it may yet."""
+
     def closed(self, error):
         """The connection has ended. `error` is None, or an OSError: ConnectionResetError (by the peer),
         ConnectionRefusedError, TimeoutError, ConnectionAbortedError (abort() was called, or a callback failed)."""
@@ -63,5 +70,7 @@ def bind_class(handler_class):
     binding.receive = python_method(handler_class, "receive")
     binding.peer_closed = python_method(handler_class, "peer_closed")
     binding.writable = python_method(handler_class, "writable")
+    binding.urgent = python_method(handler_class, "urgent")
+    binding.delivery_delayed = python_method(handler_class, "delivery_delayed")
     binding.closed = python_method(handler_class, "closed")
     return binding

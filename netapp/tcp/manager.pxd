@@ -20,6 +20,7 @@ cdef struct segment_t:
     uint32_t seq
     uint32_t ack
     uint32_t length              # bytes of text
+    uint32_t urgent              # SEG.UP, with FLAG_URG only
     uint16_t window              # as in the header, not scaled
     uint8_t flags
     options_t options            # parsed for SYNs only
@@ -48,6 +49,8 @@ cdef struct tcp_counters_t:
     uint64_t fast_retransmits
     uint64_t timeouts
     uint64_t window_probes
+    uint64_t keepalive_probes
+    uint64_t negative_advice     # times that IP was told to look for another way (R1)
     uint64_t duplicate_acks
     uint64_t out_of_order
     uint64_t connects            # active opens

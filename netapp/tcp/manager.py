@@ -49,12 +49,14 @@ from cython.cimports.netapp.wire.tcp import (
     FLAG_FIN,
     FLAG_RST,
     FLAG_SYN,
+    FLAG_URG,
     HEADER_BYTES_MIN,
     OFFSET_ACKNOWLEDGMENT,
     OFFSET_DATA_OFFSET,
     OFFSET_FLAGS,
     OFFSET_SEQUENCE,
     OFFSET_SOURCE_PORT,
+    OFFSET_URGENT,
     OFFSET_WINDOW,
 )
 
@@ -71,6 +73,8 @@ COUNTERS = (
     "fast_retransmits",
     "timeouts",
     "window_probes",
+    "keepalive_probes",
+    "negative_advice",
     "duplicate_acks",
     "out_of_order",
     "connects",
@@ -501,11 +505,14 @@ class TcpTransport:
         segment.flags = header[OFFSET_FLAGS]
         segment.window = load16(header + OFFSET_WINDOW)
         segment.length = cython.cast(uint32_t, packet.length - header_length)
-        if segment.flags & FLAG_SYN and not parse_options(
-            header + HEADER_BYTES_MIN, header_length - HEADER_BYTES_MIN, cython.address(segment.options)
-        ):
-            manager.counts.dropped_options += 1
-            return 0
+        if segment.flags & (FLAG_SYN | FLAG_URG):
+            # RFC 9293, 3.1 (MUST-62): behind the urgent data.
+            segment.urgent = seq_add(segment.seq, load16(header + OFFSET_URGENT))
+            if segment.flags & FLAG_SYN and not parse_options(
+                header + HEADER_BYTES_MIN, header_length - HEADER_BYTES_MIN, cython.address(segment.options)
+            ):
+                manager.counts.dropped_options += 1
+                return 0
         step_over(packet, header_length)
         key.remote = info.source
         key.local = info.destination

@@ -7,7 +7,7 @@ if not cython.compiled:
 
 import logging
 
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.netapp.event.raised import raised
 from cython.cimports.netapp.iobuf.chain import Chain
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
@@ -19,17 +19,21 @@ from cython.cimports.netapp.tcp.connection import (
     IN_CALLBACK,
     IN_RECEIVE,
     PAUSED,
+    RCV_URGENT,
     STARVED,
     SYN_RECEIVED,
     TIME_WAIT,
     UP_ANY,
     UP_CLOSED,
     UP_CONNECTED,
+    UP_DELIVERY_DELAYED,
     UP_PEER_CLOSED,
+    UP_URGENT,
     UP_WRITABLE,
     WAS_FULL,
     Connection,
 )
+from cython.cimports.netapp.tcp.extras import urgent_left
 from cython.cimports.netapp.tcp.manager import TcpManager
 from cython.cimports.netapp.tcp.send import send_reset, window_opens
 from cython.cimports.netapp.tcp.timers import stop_timers
@@ -120,6 +124,26 @@ def _writable(c: Connection) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
+def _urgent(c: Connection) -> cython.int:
+    if c.binding.urgent is None:
+        c.handler.urgent(urgent_left(c))
+    else:
+        c.binding.urgent(c.handler, urgent_left(c))
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _delivery_delayed(c: Connection) -> cython.int:
+    if c.binding.delivery_delayed is None:
+        c.handler.delivery_delayed()
+    else:
+        c.binding.delivery_delayed(c.handler)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
 def _call(c: Connection, which: cython.uint, name: str) -> cython.int:
     c.flags &= ~which
     c.flags |= IN_CALLBACK
@@ -128,8 +152,12 @@ def _call(c: Connection, which: cython.uint, name: str) -> cython.int:
             _connected(c)
         elif which == UP_PEER_CLOSED:
             _peer_closed(c)
-        else:
+        elif which == UP_WRITABLE:
             _writable(c)
+        elif which == UP_URGENT:
+            _urgent(c)
+        else:
+            _delivery_delayed(c)
     except Exception as error:
         _failed(c, name, error)
     finally:
@@ -206,13 +234,28 @@ def _hold(c: Connection, data: Chain) -> cython.int:
 
 
 def text_arrives(c, data):
-    if c.received is None and not c.flags & (UP_ANY | IN_CALLBACK) and _may_feed(c):
+    if c.received is None and not c.flags & (UP_ANY | IN_CALLBACK | RCV_URGENT) and _may_feed(c):
         _receive(c, data)
         if not c.flags & UP_ANY:
             return 0
     else:
         _hold(c, data)
     return deliver(c)
+
+
+@cython.cfunc
+def _up_to_mark(c: Connection) -> Chain:
+    """What waits, and where there is an urgent mark, nothing beyond it."""
+    data: Chain = c.received
+    left: uint32_t
+    if c.flags & RCV_URGENT:
+        left = urgent_left(c)
+        if left <= data.length:
+            c.flags &= ~RCV_URGENT
+        if left < data.length:
+            return data.take_front(left)
+    c.received = None
+    return data
 
 
 def deliver(c):
@@ -222,6 +265,10 @@ def deliver(c):
     while c.handler is not None:
         if c.flags & UP_CONNECTED:
             _call(c, UP_CONNECTED, "connected")
+        elif c.flags & UP_URGENT:
+            _call(c, UP_URGENT, "urgent")
+        elif c.flags & UP_DELIVERY_DELAYED:
+            _call(c, UP_DELIVERY_DELAYED, "delivery_delayed")
         elif c.flags & UP_WRITABLE:
             if c.flags & (WAS_FULL | FIN_QUEUED) or c.state == CLOSED:
                 # It is full again, or takes nothing more.
@@ -231,8 +278,7 @@ def deliver(c):
         elif c.received is not None:
             if not _may_feed(c):
                 break
-            data = c.received
-            c.received = None
+            data = _up_to_mark(c)
             if window_opens(c):
                 c.flags |= ACK_NOW
                 touch(c)

@@ -40,6 +40,7 @@ from cython.cimports.netapp.tcp.connection import (
     WINDOW_SCALING,
     Connection,
 )
+from cython.cimports.netapp.tcp.extras import urgent_arrives
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.manager import TcpManager, segment_t
 from cython.cimports.netapp.tcp.reassembly import Reassembly
@@ -48,7 +49,7 @@ from cython.cimports.netapp.tcp.send import acknowledge, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer, stop_timers
 from cython.cimports.netapp.tcp.touched import touch
-from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN
+from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, FLAG_URG
 
 
 @cython.cfunc
@@ -100,7 +101,7 @@ def _established(c: Connection, segment: cython.pointer(segment_t), now: uint64_
     c.snd_next_cut = segment.ack
     c.recover = c.iss
     stop_timer(c, TIMER_RETRANSMIT)
-    c.unanswered_since = 0
+    c.heard_at = now
     c.state = FIN_WAIT_1 if c.flags & FIN_QUEUED else ESTABLISHED
     c.congestion.start(c)
     if timed_out:
@@ -368,7 +369,7 @@ def segment_arrives(c, segment, payload, now):
     if not _acknowledgment(c, segment, now):
         return 0
 
-    if length or flags & FLAG_FIN:
+    if length or flags & (FLAG_FIN | FLAG_URG):
         if c.state > FIN_WAIT_2 or c.flags & FIN_RECEIVED:
             # CLOSE_WAIT and later: the FIN was the last byte of the peer.
             c.tcp.counts.dropped_closed += 1
@@ -384,6 +385,9 @@ def segment_arrives(c, segment, payload, now):
             payload.trim(seq_sub(cut, c.rcv_adv))
             flags &= ~FLAG_FIN
             _acknowledge_now(c)
+        if flags & FLAG_URG:
+            # Sixth, also where the window is closed (MUST-66).
+            urgent_arrives(c, segment.urgent)
         return _text(c, seq, payload, flags & FLAG_FIN, now)
     if c.flags & UP_ANY:
         return deliver(c)

@@ -7,6 +7,7 @@ from netapp.tcp.manager cimport TcpManager, segment_t
 cdef int output(Connection c, uint64_t now) except -1        # all that may go out now; 1: the device's ring is full
 cdef int retransmit(Connection c, uint64_t now) except -1    # one segment from snd_una
 cdef int probe_window(Connection c, uint64_t now) except -1  # zero-window probe (RFC 9293, 3.8.6.1)
+cdef int send_keepalive(Connection c) except -1              # RFC 9293, 3.8.4; 0: sent
 cdef int acknowledge(Connection c) except -1                 # at once, not at the end of the turn; 0: sent
 cdef int send_syn(Connection c, uint64_t now) except -1      # SYN, or SYN and ACK, by its state; again when repeated
 cdef int send_reset(Connection c) except -1                  # RST of a synchronized connection

@@ -22,6 +22,8 @@ from cython.cimports.netapp.tcp.connection import (
     FIN_QUEUED,
     FIN_SENT,
     IN_RECOVERY,
+    NAGLE,
+    SND_URGENT,
     SYN_SENT,
     TIME_WAIT,
     TIMER_DELAYED_ACK,
@@ -35,7 +37,7 @@ from cython.cimports.netapp.tcp.manager import TcpManager
 from cython.cimports.netapp.tcp.options import SYN_OPTIONS_BYTES, write_syn_options
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.timers import set_timer, stop_timer
-from cython.cimports.netapp.wire.bytes import swap32
+from cython.cimports.netapp.wire.bytes import store16, swap32
 from cython.cimports.netapp.wire.checksum import fold, sum_chain, sum_pseudo_header
 from cython.cimports.netapp.wire.tcp import (
     FLAG_ACK,
@@ -43,9 +45,11 @@ from cython.cimports.netapp.wire.tcp import (
     FLAG_PSH,
     FLAG_RST,
     FLAG_SYN,
+    FLAG_URG,
     HEADER_BYTES_MIN,
     OFFSET_CHECKSUM,
     OFFSET_FLAGS,
+    OFFSET_URGENT,
     write,
 )
 
@@ -197,18 +201,28 @@ def _sent(c: Connection, sequence: uint32_t, end: uint32_t, now: uint64_t) -> cy
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _flags(c: Connection, sequence: uint32_t) -> uint32_t:
+    """Of a segment that begins at `sequence`."""
+    if c.flags & SND_URGENT and seq_lt(sequence, c.extras.snd_up):
+        return FLAG_ACK | FLAG_URG
+    return FLAG_ACK
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=False)
-def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, fin: cython.bint, now: uint64_t) -> cython.int:
-    """One segment with the queue's next `length` bytes, a FIN behind them, and an acknowledgment. 0: sent, and the cut
-    moved on. Not 0: not sent, nothing changed; 1: the device's ring is full.
+def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint32_t, now: uint64_t) -> cython.int:
+    """One segment with the queue's next `length` bytes and an acknowledgment; `flags` say whether a FIN is behind them,
+    and urgent data ahead. 0: sent, and the cut moved on. Not 0: not sent, nothing changed; 1: the device's ring is full.
     """
     segment: Chain = c.tcp.segment
     view: cython.pointer(iobuf_t) = c.cut_view
     at: cython.pointer(uint8_t) = c.cut_at
     header: cython.pointer(uint8_t)
     window: uint32_t
-    end: uint32_t = seq_add(sequence, length + fin)
-    flags: uint8_t = FLAG_ACK | FLAG_FIN if fin else FLAG_ACK
+    ahead: uint32_t
+    end: uint32_t = seq_add(sequence, length + (flags & FLAG_FIN))
     # The last segment's chain, unless it waits somewhere, for an address say.
     if segment is None or Py_REFCNT(segment) != 2 or segment.head != cython.NULL:
         segment = Chain.__new__(Chain)
@@ -236,9 +250,13 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, fin: cython.b
         sequence,
         c.rcv_nxt,
         HEADER_BYTES_MIN,
-        flags,
+        cython.cast(uint8_t, flags),
         cython.cast(uint16_t, window if window < 65535 else 65535),
     )
+    if flags & FLAG_URG:
+        # The next segments say where the mark is, if it is too far ahead for this one.
+        ahead = seq_sub(c.extras.snd_up, sequence)
+        store16(header + OFFSET_URGENT, cython.cast(uint16_t, ahead if ahead < 65535 else 65535))
     _complete(segment, header, c.path.features, c.pseudo, c.snd_mss)
     if not c.path.send(segment, _PROTOCOL):
         c.tcp.counts.transmit_full += 1
@@ -251,7 +269,7 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, fin: cython.b
         c.flags &= ~(ACK_NOW | ACK_DELAYED)
         stop_timer(c, TIMER_DELAYED_ACK)
     c.rcv_unacked = 0
-    if fin:
+    if flags & FLAG_FIN:
         c.flags |= FIN_SENT
     if end != sequence:
         return _sent(c, sequence, end, now)
@@ -266,11 +284,11 @@ def output(c, now):
     available: int64_t
     usable: int64_t
     length: uint32_t
-    fin: cython.bint
+    flags: uint32_t
     failed: cython.int
     if c.state < ESTABLISHED:
         return 0
-    if c.send_queue.length > mss and c.path.features & FEATURE_TSO4:
+    if c.send_queue.length > mss and c.path.features & FEATURE_TSO4 and not c.flags & SND_URGENT:
         largest = _MAXIMUM_TEXT - _MAXIMUM_TEXT % mss
     if c.snd_nxt == c.snd_una and c.send_queue.length and now - c.last_send > c.rto:
         c.congestion.idle(c)
@@ -289,7 +307,20 @@ def output(c, now):
         length = cython.cast(uint32_t, available if available < largest else largest)
         if usable < length:
             length = cython.cast(uint32_t, usable) if usable > 0 else 0
-        fin = c.flags & FIN_QUEUED and length == available and (not c.flags & FIN_SENT or c.snd_next_cut != c.snd_nxt)
+        flags = FLAG_ACK
+        if c.flags & (FIN_QUEUED | NAGLE | SND_URGENT):
+            if c.flags & SND_URGENT and not seq_lt(c.snd_una, c.extras.snd_up):
+                c.flags &= ~SND_URGENT
+            flags = _flags(c, c.snd_next_cut)
+            if length == available:
+                if c.flags & FIN_QUEUED and (not c.flags & FIN_SENT or c.snd_next_cut != c.snd_nxt):
+                    flags |= FLAG_FIN
+                if c.flags & NAGLE and flags == FLAG_ACK and c.snd_next_cut == c.snd_nxt:
+                    # RFC 9293, 3.7.4 (SHLD-7): with something unacknowledged only full segments go out.
+                    if length >= mss:
+                        length -= length % mss
+                    elif c.snd_nxt != c.snd_una:
+                        break
         if length < available:
             # RFC 9293, 3.8.6.2.1: whole segments, or what is a large part of the peer's buffer.
             if length >= mss:
@@ -300,9 +331,9 @@ def output(c, now):
                     # small one worth its while (3.8.6.2.1: the override time-out).
                     set_timer(c, TIMER_PERSIST, now + c.rto)
                 break
-        elif length == 0 and not fin:
+        elif length == 0 and not flags & FLAG_FIN:
             break
-        failed = _transmit(c, c.snd_next_cut, length, fin, now)
+        failed = _transmit(c, c.snd_next_cut, length, flags, now)
         if failed:
             return _blocked(c, failed, now)
         if length == available:
@@ -322,7 +353,13 @@ def acknowledge(c):
     # shrank, put SND.NXT beyond.
     if seq_lt(seq_add(c.snd_una, c.snd_wnd), sequence):
         sequence = seq_add(c.snd_una, c.snd_wnd)
-    return _transmit(c, sequence, 0, False, 0)
+    return _transmit(c, sequence, 0, _flags(c, sequence), 0)
+
+
+def send_keepalive(c):
+    # SHLD-12: without data. What is not in the window must be answered (3.10.7.4, first).
+    c.tcp.counts.keepalive_probes += 1
+    return _transmit(c, seq_sub(c.snd_nxt, 1), 0, FLAG_ACK, 0)
 
 
 @cython.cfunc
@@ -349,7 +386,10 @@ def retransmit(c, now):
     c.snd_next_cut = c.snd_una
     c.cut_view = cython.NULL
     c.deadlines[TIMER_RETRANSMIT] = 0
-    failed = _transmit(c, c.snd_next_cut, length, c.flags & FIN_SENT and length == c.send_queue.length, now)
+    flags: uint32_t = _flags(c, c.snd_una)
+    if c.flags & FIN_SENT and length == c.send_queue.length:
+        flags |= FLAG_FIN
+    failed = _transmit(c, c.snd_next_cut, length, flags, now)
     if seq_lt(c.snd_next_cut, keep):
         c.snd_next_cut = keep
         c.cut_view = view
@@ -371,7 +411,7 @@ def probe_window(c, now):
         length = c.snd_wnd if c.snd_wnd < c.snd_mss else c.snd_mss
     if length > c.send_queue.length:
         length = cython.cast(uint32_t, c.send_queue.length)
-    _transmit(c, c.snd_next_cut, length, length == 0, now)
+    _transmit(c, c.snd_next_cut, length, _flags(c, c.snd_una) | (0 if length else FLAG_FIN), now)
     # RFC 9293, 3.8.6.1: probing goes on, with back-off, for as long as the peer answers.
     stop_timer(c, TIMER_RETRANSMIT)
     set_timer(c, TIMER_PERSIST, now + c.rto)

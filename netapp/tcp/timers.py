@@ -5,7 +5,7 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.netapp.event.timer import timers
 from cython.cimports.netapp.tcp.connection import (
     ACK_NOW,
@@ -22,30 +22,73 @@ from cython.cimports.netapp.tcp.connection import (
     TIMER_RETRANSMIT,
     TIMERS,
     TIMING,
+    UP_DELIVERY_DELAYED,
     Connection,
 )
+from cython.cimports.netapp.tcp.extras import keepalive_due
 from cython.cimports.netapp.tcp.receive import finish, reset
-from cython.cimports.netapp.tcp.send import probe_window, send_syn
+from cython.cimports.netapp.tcp.send import output, probe_window, send_syn
 from cython.cimports.netapp.tcp.touched import touch
 
 # Clock granularity G of RFC 6298 (2.3): the loop's turns.
 _GRANULARITY = cython.declare(uint64_t, 1_000_000)
+# R1 of RFC 9293, 3.8.3 (SHLD-10): so many retransmissions of the same segment.
+_R1 = cython.declare(uint32_t, 3)
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _gives_up(c: Connection, now: uint64_t) -> cython.int:
-    """RFC 9293, 3.8.3: R2, counted from the first time-out that nothing answered."""
+    """RFC 9293, 3.8.3: R2, counted from the first time-out that nothing answered; or the user time-out, for as long as
+    nothing is acknowledged."""
     limit: uint64_t = c.tcp.config.give_up
+    if c.timed_out_una != c.snd_una:
+        c.timeouts = 0
+        c.timed_out_una = c.snd_una
+        if c.extras is not None:
+            c.extras.waits_since = 0
+    if c.extras is not None and c.extras.user_timeout:
+        if c.extras.waits_since == 0:
+            c.extras.waits_since = now - c.rto
+        if now - c.extras.waits_since >= c.extras.user_timeout:
+            reset(c, TimeoutError("the user time-out is over"))
+            return 1
+        return 0
     if c.state == SYN_SENT:
         limit = c.tcp.config.syn_give_up
     elif c.state == SYN_RECEIVED:
         limit = c.tcp.config.syn_received_give_up
-    if c.unanswered_since == 0:
+    if c.unanswered_since <= c.heard_at:
         c.unanswered_since = now
     elif now - c.unanswered_since >= limit:
         reset(c, TimeoutError("the peer does not answer"))
         return 1
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _timed_out_again(c: Connection) -> cython.int:
+    if c.timeouts < 255:
+        c.timeouts += 1
+    if c.timeouts >= _R1:
+        # RFC 9293, 3.8.3: IP looks for another way (MUST-20), and the user hears of it, once (SHLD-9).
+        c.tcp.counts.negative_advice += 1
+        c.path.doubt()
+        if c.timeouts == _R1 and c.handler is not None:
+            c.flags |= UP_DELIVERY_DELAYED
+            touch(c)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _not_beyond_user_timeout(c: Connection, which: cython.int) -> cython.int:
+    end: uint64_t
+    if c.extras is not None and c.extras.user_timeout and c.state != CLOSED:
+        end = c.extras.waits_since + c.extras.user_timeout
+        if c.deadlines[which] > end:
+            set_timer(c, which, end)
     return 0
 
 
@@ -73,10 +116,12 @@ def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
     if c.state == SYN_SENT or c.state == SYN_RECEIVED:
         c.flags |= SYN_TIMED_OUT
         _back_off(c)
+        _timed_out_again(c)
         send_syn(c, now)
-        return 0
+        return _not_beyond_user_timeout(c, TIMER_RETRANSMIT)
     c.congestion.timed_out(c)
     _back_off(c)
+    _timed_out_again(c)
     # RFC 6582, 3.2, step 6 and 4.2: leave recovery; no fast retransmit for what was sent before.
     c.flags &= ~IN_RECOVERY
     c.recover = c.snd_nxt
@@ -84,6 +129,11 @@ def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
     c.snd_next_cut = c.snd_una
     c.cut_view = cython.NULL
     touch(c)
+    if c.extras is not None and c.extras.user_timeout:
+        # At once, because it says which timer is next.
+        output(c, now)
+        _not_beyond_user_timeout(c, TIMER_RETRANSMIT)
+        _not_beyond_user_timeout(c, TIMER_PERSIST)
     return 0
 
 
@@ -103,6 +153,7 @@ def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
             if not _gives_up(c, now):
                 _back_off(c)
                 probe_window(c, now)
+                _not_beyond_user_timeout(c, TIMER_PERSIST)
         elif which == TIMER_DELAYED_ACK:
             c.flags |= ACK_NOW
             touch(c)
@@ -110,6 +161,8 @@ def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
             finish(c, None)
         elif c.state == FIN_WAIT_2:
             reset(c, TimeoutError("the peer does not close its side"))
+        elif c.extras is not None:
+            keepalive_due(c, now)
     if c.state == CLOSED:
         return 0
     for which in range(TIMERS):

@@ -84,7 +84,7 @@ class Reno:
 
     def timed_out(self, c):
         # RFC 5681, 3.1: ssthresh is not lowered again when the same segment is lost again.
-        if c.backoff == 0:
+        if c.timeouts == 0:
             c.ssthresh = _half(c, seq_sub(c.snd_nxt, c.snd_una))
         c.cwnd = c.snd_mss
         c.bytes_acked = 0
