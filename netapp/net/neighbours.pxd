@@ -37,8 +37,8 @@ cdef class Neighbours:
     cdef Neighbour obtain(self, uint32_t address)            # a new one is INCOMPLETE
     cdef bint send(self, Neighbour neighbour, Chain frame) except -1 # to one that is not usable; False: ring full
     cdef int receive_arp(self, Chain frame) except -1        # a frame with its Ethernet header
-    # Whether packets to it may arrive. One that did not answer is asked again, at most once a second.
-    cdef bint is_alive(self, uint32_t address) except -1
+    cdef bint is_alive(self, uint32_t address)               # False: it is FAILED
+    cdef int ask_again(self, uint32_t address) except -1     # one that is not alive, at most once a second
     cdef void doubt(self, Neighbour neighbour)               # it may be gone: the next packet asks for it
     cdef void renew(self)                                    # every Neighbour becomes GONE; what is known stays
     cdef void close(self)

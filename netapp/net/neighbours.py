@@ -55,10 +55,11 @@ def _timer_due(owner: cython.p_void, now: uint64_t) -> cython.int:
     elif neighbour.attempts <= _RETRIES:
         table._request(neighbour)
     elif neighbour.state == PROBING:
-        # It does not answer where it was: the next packet asks everybody (RFC 1122, 2.3.2.1, "Unicast Poll").
-        neighbour.state = INCOMPLETE
+        # It does not answer where it was: the next packet asks everybody (RFC 1122, 2.3.2.1, "Unicast Poll"), or takes
+        # another gateway.
+        neighbour.state = FAILED
         neighbour.usable = False
-        neighbour.attempts = 0
+        neighbour.retry_at = now
     else:
         neighbour.state = FAILED
         neighbour.retry_at = now + _RETRY
@@ -213,12 +214,14 @@ class Neighbours:
 
     def is_alive(self, address):
         found: Neighbour = self.entries.get(address)
-        if found is None or found.state != FAILED:
-            return True
-        if events().now >= found.retry_at:
+        return found is None or found.state != FAILED
+
+    def ask_again(self, address):
+        found: Neighbour = self.entries.get(address)
+        if found is not None and found.state == FAILED and events().now >= found.retry_at:
             found.retry_at = events().now + _RETRY
-            send_request(self.interface, cython.NULL, self.interface.source_for(address), address)
-        return False
+            return send_request(self.interface, cython.NULL, self.interface.source_for(address), address)
+        return 0
 
     def doubt(self, neighbour):
         if neighbour.state == REACHABLE:

@@ -67,6 +67,9 @@ class Routes:
             if destination & found.netmask == found.network and (interface is None or found.interface is interface):
                 # RFC 1122, 3.3.1.4: of several gateways one that answers to ARP.
                 if found.gateway == 0 or found.interface.neighbours.is_alive(found.gateway):
+                    if best is not None:
+                        # It may be back: then what begins later goes by it again.
+                        best.interface.neighbours.ask_again(best.gateway)
                     return found
                 if best is None:
                     best = found
