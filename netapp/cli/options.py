@@ -33,7 +33,7 @@ class _Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 def options_of(config: type) -> list[click.Option]:
-    """One for each field of the dataclass."""
+    """One for each field of the dataclass; one that is a tuple may be given several times."""
     types = typing.get_type_hints(config)
     return [_option(field, types[field.name]) for field in dataclasses.fields(config)]
 
@@ -42,12 +42,14 @@ def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
     given = field.metadata
     flags = (*given.get("flags", (f"--{field.name.replace('_', '-')}",)), field.name)
     default = given.get("shown", field.default)
+    repeatable = typing.get_origin(kind) is tuple
     if kind is bool:
         return click.Option(flags, is_flag=True, default=default, help=given.get("help"))
     return click.Option(
         flags,
-        type=_type(field, kind, given),
+        type=_type(field, typing.get_args(kind)[0] if repeatable else kind, given),
         default=default,
+        multiple=repeatable,
         show_default=True,
         metavar=given.get("metavar", "N" if "range" in given else None),
         help=given.get("help"),

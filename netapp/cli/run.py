@@ -26,7 +26,7 @@ from netapp.drivers.tap import TapError
 from netapp.hosted.platform import EpollInterrupts, MonotonicClock, RealWallClock, SystemEntropy
 from netapp.hosted.signals import Signals
 from netapp.hosted.tap_setup import host_tap
-from netapp.net.config import InterfaceConfig
+from netapp.net.config import InterfaceConfig, RouteConfig, check_routes
 from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.node import Node
@@ -63,21 +63,47 @@ def _field(default: Any, help_text: str, **metadata: Any) -> Any:
 @dataclass(frozen=True)
 class TapConfig:
     tap: str = _field("netapp0", "tap device; made if there is none, and gone afterwards", metavar="NAME")
-    address: str = _field("10.99.0.2/24", "the appliance's address", metavar="ADDRESS/PREFIX")
+    address: tuple[str, ...] = _field(
+        ("10.99.0.2/24",), "the appliance's address; several times: the first is the main one", metavar="ADDRESS/PREFIX"
+    )
     host_address: str = _field("10.99.0.1/24", "this host's address on the tap", metavar="ADDRESS/PREFIX")
+    gateway: str | None = _field(None, "the router for what is on no subnet of the appliance's", metavar="ADDRESS")
+    route: tuple[str, ...] = _field((), "a static route; may be given several times", metavar="NETWORK=GATEWAY")
+    vlan: int | None = _field(None, "the VLAN that appliance and host are on; without it, no tags", range=(1, 4094))
+    detect_conflicts: bool = _field(False, "ask whether an address is free before using it (takes 4 to 9 seconds)")
     io: str = _field("auto", "how frames are read and written", choices=("auto", "rw", "uring"))
     capture: str | None = _field(None, "record every frame in this pcapng file", metavar="FILE")
 
     def __post_init__(self) -> None:
         if self.io == "uring":
             raise ValueError("--io uring is not there yet: use auto or rw")
-        own = InterfaceConfig(self.address).parsed_address()
+        own = self.interface().parsed_address()
+        check_routes(self.routes(), [self.interface()])
         try:
             host = ipaddress.IPv4Interface(self.host_address)
         except ValueError:
             raise ValueError(f"{self.host_address!r} is no IPv4 address with prefix, as in 10.99.0.1/24") from None
         if host.network != own.network or host.ip == own.ip:
-            raise ValueError(f"{self.host_address} and {self.address} are not two addresses of one network")
+            raise ValueError(f"{self.host_address} and {self.address[0]} are not two addresses of one network")
+
+    def interface(self) -> InterfaceConfig:
+        return InterfaceConfig(
+            self.address[0],
+            self.gateway,
+            self.address[1:],
+            vlan=self.vlan,
+            device=0,
+            detect_conflicts=self.detect_conflicts,
+        )
+
+    def routes(self) -> tuple[RouteConfig, ...]:
+        made = []
+        for text in self.route:
+            network, equals, gateway = text.partition("=")
+            if not equals:
+                raise ValueError(f"{text!r} is no route: write NETWORK=GATEWAY, as in 192.0.2.0/24=10.99.0.1")
+            made.append(RouteConfig(network, gateway))
+        return tuple(made)
 
 
 def _probability(help_text: str) -> Any:
@@ -129,13 +155,14 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         interrupts = EpollInterrupts()
         stack.callback(interrupts.close)
         platform = Platform(MonotonicClock(), RealWallClock(), SystemEntropy(), interrupts)
-        opened = stack.enter_context(host_tap(tap.tap, tap.host_address))
+        opened = stack.enter_context(host_tap(tap.tap, tap.host_address, vlan=tap.vlan))
         device: Device = opened
         if faults:
             device = FaultDevice(device, **vars(faults))
         if tap.capture is not None:
             device = CaptureDevice(device, tap.capture, platform.wall_clock)
-        node = Node(platform, device, found(options), NodeConfig(interfaces=(InterfaceConfig(tap.address),)))
+        config = NodeConfig(interfaces=(tap.interface(),), routes=tap.routes())
+        node = Node(platform, device, found(options), config)
         stack.callback(node.close)
         node.start()
         _log.info("%s: MTU %d, features %#x; pool %d MiB", device.name, device.mtu, device.features, _pool_mib(node))
@@ -156,10 +183,11 @@ def _pool_mib(node: Node) -> int:
 def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:
     appliance = node.appliance
     assert appliance is not None
-    address = tap.address.partition("/")[0]
+    address = tap.address[0].partition("/")[0]
     ports = ", ".join(f"port {listener.port}" for listener in node.tcp.listening())
     where = f"{address}, {ports}" if ports else address
-    print(f"netapp: {found.name} on {where}; tap {tap.tap}, this host {tap.host_address}")
+    vlan = "" if tap.vlan is None else f", VLAN {tap.vlan}"
+    print(f"netapp: {found.name} on {where}; tap {tap.tap}{vlan}, this host {tap.host_address}")
     hint = appliance.hint(address)
     if hint:
         print(f"netapp: from another shell: {hint}")

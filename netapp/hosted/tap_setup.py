@@ -23,12 +23,19 @@ _TEARDOWN_SECONDS = 1.0
 
 @contextmanager
 def host_tap(
-    name: str = "netapp0", host_address: str = "10.99.0.1/24", mtu: int = 1500, offloads: bool = True
+    name: str = "netapp0",
+    host_address: str = "10.99.0.1/24",
+    mtu: int = 1500,
+    offloads: bool = True,
+    vlan: int | None = None,
 ) -> Iterator[TapDevice]:
     """Opens the tap `name`. Where this makes it, it gets `host_address` and `mtu` and goes with the process, however
-    that ends. One that exists (`ip tuntap add`) is used as it is, and stays. Raises TapError.
+    that ends; with `vlan` the address is that of a link `name`.`vlan` on it. A tap that exists (`ip tuntap add`) is
+    used as it is, and stays. Raises TapError.
     """
     address = _parse(host_address)
+    if vlan is not None and len(f"{name}.{vlan}") > 15:
+        raise TapError(errno.EINVAL, f"{name}.{vlan} is too long for a link's name: choose a shorter one for the tap")
     with IPRoute() as routes:
         link = _link(routes, name)
         if link is None:
@@ -40,9 +47,9 @@ def host_tap(
         device = _open(name, mtu, offloads)
         try:
             if device.persistent:
-                _check_existing(routes, device, address)
+                _check_existing(routes, device, address, vlan)
             else:
-                _set_up(routes, device, address)
+                _set_up(routes, device, address, vlan)
         except BaseException:
             device.close()
             raise
@@ -126,27 +133,40 @@ def _open(name: str, mtu: int, offloads: bool) -> TapDevice:
         time.sleep(0.02)
 
 
-def _set_up(routes: Any, device: TapDevice, address: ipaddress.IPv4Interface) -> None:
+def _set_up(routes: Any, device: TapDevice, address: ipaddress.IPv4Interface, vlan: int | None) -> None:
     """The tap is new: it is nobody's but ours."""
     index = routes.link_lookup(ifname=device.name)[0]
-    # Otherwise the host's neighbour and router discovery wakes an idle appliance.
-    ipv6 = Path("/proc/sys/net/ipv6/conf", device.name, "disable_ipv6")
-    try:
-        ipv6.write_text("1")
-    except OSError as error:
-        _logger.debug("%s: %s", ipv6, error)
+    _disable_ipv6(device.name)
     step = f"set the MTU {device.mtu}"
     try:
         routes.link("set", index=index, mtu=device.mtu)
+        owner = index
+        if vlan is not None:
+            name = f"{device.name}.{vlan}"
+            step = f"add the link {name}"
+            routes.link("add", ifname=name, kind="vlan", link=index, vlan_id=vlan)
+            owner = routes.link_lookup(ifname=name)[0]
+            _disable_ipv6(name)
         step = f"add the address {address}"
-        routes.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+        routes.addr("add", index=owner, address=str(address.ip), prefixlen=address.network.prefixlen)
         step = "set the link up"
         routes.link("set", index=index, state="up")
+        if owner != index:
+            routes.link("set", index=owner, state="up")
     except NetlinkError as error:
         raise _failed(device, step, error) from None
 
 
-def _check_existing(routes: Any, device: TapDevice, address: ipaddress.IPv4Interface) -> None:
+def _disable_ipv6(name: str) -> None:
+    """Otherwise the host's neighbour and router discovery wakes an idle appliance."""
+    setting = Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
+    try:
+        setting.write_text("1")
+    except OSError as error:
+        _logger.debug("%s: %s", setting, error)
+
+
+def _check_existing(routes: Any, device: TapDevice, address: ipaddress.IPv4Interface, vlan: int | None) -> None:
     """The tap was there: its addresses are its owner's matter."""
     link = _link(routes, device.name)
     if not link["flags"] & 1:  # IFF_UP
@@ -154,8 +174,13 @@ def _check_existing(routes: Any, device: TapDevice, address: ipaddress.IPv4Inter
             routes.link("set", index=link["index"], state="up")
         except NetlinkError as error:
             raise _failed(device, "set the link up", error) from None
-    if all(index != link["index"] or own != address for index, own in _addresses(routes)):
-        _logger.warning("%s exists and does not have the address %s: it is used as it is", device.name, address)
+    mine = {link["index"]}
+    if vlan is not None:
+        mine = {one["index"] for one in routes.get_links() if one.get("IFLA_LINK") == link["index"]}
+    if all(index not in mine or own != address for index, own in _addresses(routes)):
+        where = "" if vlan is None else f" on a VLAN {vlan}"
+        said = f"{device.name} exists and does not have the address {address}{where}"
+        _logger.warning("%s: it is used as it is", said)
 
 
 def _failed(device: TapDevice, step: str, error: Any) -> TapError:

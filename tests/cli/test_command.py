@@ -46,7 +46,8 @@ def test_the_appliance_s_own_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_of_run_has_the_options_of_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "run", "--help")
     assert status == 0
-    for flag in "tap address host-address capture drop duplicate reorder corrupt delay seed io uncompiled".split():
+    flags = "tap address host-address gateway route vlan detect-conflicts capture"
+    for flag in f"{flags} drop duplicate reorder corrupt delay seed io uncompiled".split():
         assert f"--{flag} " in out
     assert "[default: netapp0]" in " ".join(out.split())
     assert "[auto|rw|uring]" in out
@@ -73,6 +74,19 @@ def test_help_of_run_has_the_options_of_the_contract(capsys: pytest.CaptureFixtu
         (["run", "echo", "--delay", "soon"], "soon"),
         (["run", "echo", "--address", "10.99.0.2"], "10.99.0.2/24"),
         (["run", "echo", "--address", "fe80::1/64"], "IPv4"),
+        (["run", "echo", "--address", "10.99.0.2/24", "--address", "10.98.0.2"], "10.98.0.2/24"),
+        (["run", "echo", "--address", "10.99.0.2/24", "--address", "10.99.0.2/16"], "given twice"),
+        (["run", "echo", "--gateway", "10.98.0.1"], "not another host"),
+        (["run", "echo", "--gateway", "router"], "'router' is no address"),
+        (["run", "echo", "--route", "192.0.2.0/24"], "NETWORK=GATEWAY"),
+        (["run", "echo", "--route", "192.0.2.0/24=10.98.0.1"], "no route to 192.0.2.0/24 via 10.98.0.1: the gate"),
+        (["run", "echo", "--route", "192.0.2.1/24=10.99.0.1"], "host bits"),
+        (["run", "echo", "--route", "192.0.2.1=10.99.0.1"], "192.0.2.1/32"),
+        (["run", "echo", "--route", "x/24=10.99.0.1"], "x/24 is no network"),
+        (["run", "echo", "--route", "::/0=10.99.0.1"], "IPv4"),
+        (["run", "echo", *("--route", "default=10.99.0.1") * 2], "there already"),
+        (["run", "echo", "--vlan", "0"], "--vlan"),
+        (["run", "echo", "--vlan", "4095"], "--vlan"),
         (["run", "echo", "--host-address", "10.98.0.1/24"], "one network"),
         (["run", "echo", "--host-address", "10.99.0.2/24"], "one network"),
     ],

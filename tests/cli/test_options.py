@@ -23,6 +23,7 @@ class Config:
     on: bool = False
     maybe: str | None = None
     size: int = field(default=4, metadata={"parse": even, "shown": "4", "metavar": "EVEN"})
+    many: tuple[str, ...] = ("one",)
     mode: str = field(default="a", metadata={"choices": ("a", "b")})
 
 
@@ -39,8 +40,8 @@ def test_defaults_are_the_dataclass_s() -> None:
 
 
 def test_every_kind_of_field() -> None:
-    arguments = "--name y -n 7 --ratio 0.25 --on --maybe z --size 6 --mode b".split()
-    assert parse(*arguments) == Config("y", 7, 0.25, True, "z", 6, "b")
+    arguments = "--name y -n 7 --ratio 0.25 --on --maybe z --size 6 --many two --many three --mode b".split()
+    assert parse(*arguments) == Config("y", 7, 0.25, True, "z", 6, ("two", "three"), "b")
 
 
 @pytest.mark.parametrize("arguments", ["-n 10", "-n x", "--size 5", "--mode c", "--some-number 3", "--ratio x"])
