@@ -155,7 +155,8 @@ def test_a_reply_of_very_many_values_takes_little_memory_and_is_whole(memcached:
 
 
 def test_a_value_for_which_slots_run_out_is_refused(build: str) -> None:
-    config = NodeConfig(interfaces=(InterfaceConfig(f"{SERVER}/24", announce=False),), pool_bytes=3 << 20, pool_reserve=1 << 20)
+    interface = InterfaceConfig(f"{SERVER}/24", announce=False)
+    config = NodeConfig(interfaces=(interface,), pool_bytes=3 << 20, pool_reserve=1 << 20)
     with served(appliance("memcached", build), config=config) as running:
         halves = [running.connect() for _ in range(4)]
         for client in halves:
