@@ -90,9 +90,7 @@ def check_routes(routes: Sequence[RouteConfig], interfaces: Sequence[InterfaceCo
         seen.add((network, router))
 
 
-def not_a_neighbour(
-    network: ipaddress.IPv4Network, router: ipaddress.IPv4Address, interface: str | None = None
-) -> str:
+def not_a_neighbour(network: ipaddress.IPv4Network, router: ipaddress.IPv4Address, interface: str | None = None) -> str:
     where = "ours" if interface is None else interface
     return f"no route to {network} via {router}: the gateway is on no subnet of {where}"
 

@@ -61,9 +61,7 @@ class LocalAddress:
         self.gives_up = config.give_up
         if not config.detect_conflicts:
             return self._take()
-        timers().set(
-            cython.address(self.timer), events().now + self.interface.manager.random_time(0, PROBE_WAIT)
-        )
+        timers().set(cython.address(self.timer), events().now + self.interface.manager.random_time(0, PROBE_WAIT))
         return 0
 
     def covers(self, address):

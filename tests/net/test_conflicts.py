@@ -2,6 +2,7 @@
 
 import logging
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from scapy.layers.inet import ICMP, IP
@@ -44,7 +45,7 @@ def kinds(frames: list[bytes]) -> list[tuple[str, str]]:
     return found
 
 
-def configured(**options: bool) -> InterfaceConfig:
+def configured(**options: Any) -> InterfaceConfig:
     return InterfaceConfig(f"{OUR_ADDRESS}/24", **options)
 
 
