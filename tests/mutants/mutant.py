@@ -1,4 +1,5 @@
-"""Mutants: the lines that obey a requirement, and what breaks them. `mutants.toml` beside a document's tests lists them.
+"""Mutants: the lines that obey a requirement, and what breaks them. A document's are in its
+mutants.toml.
 
 [[mutant]]
 label = "MUST-3"                        # the requirement whose tests must fail

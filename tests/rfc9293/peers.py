@@ -1,9 +1,11 @@
 """What several of these tests need beside tests/support/stack.py."""
 
 import dpkt
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
 
 from netapp.tcp.handler import TcpHandler
-from tests.support.stack import Peer, Stack, flags_of
+from tests.support.stack import OURS, THEIRS, Peer, Stack, flags_of
 
 
 def send_options(peer: Peer, flags: str, options: bytes, payload: bytes = b"") -> None:
@@ -39,3 +41,11 @@ def longest(handler: TcpHandler, peer: Peer) -> int:
     peer.get()
     handler.send(b"x" * 5000)
     return max(len(segment.data) for segment in peer.get())
+
+
+def icmp_error(s: Stack, kind: int, code: int, about: bytes, quoted: int = 8, **fields: int) -> None:
+    """Sends an ICMP error about a frame that ours sent, with the beginning of its TCP header."""
+    packet = about[14:]
+    length = 20 + quoted
+    error = IP(src=THEIRS, dst=OURS) / ICMP(type=kind, code=code, **fields) / packet[:length]
+    s.send_frame(bytes(Ether(src=s.end.mac, dst=s.wire.a.mac) / error))

@@ -4,7 +4,6 @@ from tests.conformance.requirement import NOT_APPLICABLE, NOT_MET, NOT_TAKEN, OP
 
 _SOURCE_ROUTE = "packets with a source route are dropped, as RFC 7126 (4.3, 4.4) advises; none can be given either"
 _SOON = "being built"
-_UNTESTED = "its test is being written"
 
 DOCUMENT = Document(
     "RFC 9293",
@@ -60,8 +59,8 @@ DOCUMENT = Document(
             NOT_APPLICABLE,
             "no device's varies",
         ),
-        Requirement("SHLD-7", "3.7.4", "the Nagle algorithm", OPEN, _SOON),
-        Requirement("MUST-17", "3.7.4", "it can be turned off for a connection", OPEN, _SOON),
+        Requirement("SHLD-7", "3.7.4", "the Nagle algorithm"),
+        Requirement("MUST-17", "3.7.4", "it can be turned off for a connection"),
         # 3.8.1 to 3.8.3, retransmission
         Requirement("MUST-18", "3.8.1", "the RTO is that of RFC 6298, with Karn's algorithm"),
         Requirement(
@@ -70,29 +69,29 @@ DOCUMENT = Document(
         Requirement("MUST-19", "3.8.2", "exponential back-off, slow start and congestion avoidance"),
         Requirement("MAY-18", "3.8.2", "other congestion control may be chosen"),
         Requirement("SHLD-8", "3.8.2", "ECN", NOT_MET, "not built; ECE and CWR are ignored"),
-        Requirement("MUST-20", "3.8.3", "at R1 retransmissions IP is told, at R2 the connection ends", OPEN, _SOON),
-        Requirement("MUST-21", "3.8.3", "an application can set R2", OPEN, _SOON),
-        Requirement("SHLD-9", "3.8.3", "between R1 and R2 an application is told", OPEN, _SOON),
-        Requirement("SHLD-10", "3.8.3", "R1 is at least 3 retransmissions", OPEN, _SOON),
+        Requirement("MUST-20", "3.8.3", "at R1 retransmissions IP is told, at R2 the connection ends"),
+        Requirement("MUST-21", "3.8.3", "an application can set R2"),
+        Requirement("SHLD-9", "3.8.3", "between R1 and R2 an application is told"),
+        Requirement("SHLD-10", "3.8.3", "R1 is at least 3 retransmissions"),
         Requirement("SHLD-11", "3.8.3", "R2 is at least 100 s"),
         Requirement("MUST-22", "3.8.3", "a SYN is retransmitted, and given up, by the same rules"),
         Requirement("MUST-23", "3.8.3", "R2 of a SYN is at least 3 minutes"),
         # 3.8.4, keep-alive
-        Requirement("MAY-5", "3.8.4", "keep-alives", OPEN, _SOON),
-        Requirement("MUST-24", "3.8.4", "an application can ask for them", OPEN, _SOON),
-        Requirement("MUST-25", "3.8.4", "without that there are none", OPEN, _UNTESTED),
-        Requirement("MUST-26", "3.8.4", "one is sent only when nothing came for an interval", OPEN, _SOON),
-        Requirement("MUST-27", "3.8.4", "which can be configured", OPEN, _SOON),
-        Requirement("MUST-28", "3.8.4", "and is at least two hours by default", OPEN, _SOON),
-        Requirement("MUST-29", "3.8.4", "one without an answer does not end the connection", OPEN, _SOON),
-        Requirement("SHLD-12", "3.8.4", "it holds no data", OPEN, _SOON),
-        Requirement("MAY-6", "3.8.4", "or a garbage octet, when configured", OPEN, _SOON),
+        Requirement("MAY-5", "3.8.4", "keep-alives"),
+        Requirement("MUST-24", "3.8.4", "an application can ask for them"),
+        Requirement("MUST-25", "3.8.4", "without that there are none"),
+        Requirement("MUST-26", "3.8.4", "one is sent only when nothing came for an interval"),
+        Requirement("MUST-27", "3.8.4", "which can be configured"),
+        Requirement("MUST-28", "3.8.4", "and is at least two hours by default"),
+        Requirement("MUST-29", "3.8.4", "one without an answer does not end the connection"),
+        Requirement("SHLD-12", "3.8.4", "it holds no data"),
+        Requirement("MAY-6", "3.8.4", "or a garbage octet, when configured", NOT_TAKEN, "nobody asked for it"),
         # 3.8.5, urgent data
-        Requirement("MUST-30", "3.8.5", "the urgent pointer is supported", OPEN, _SOON),
-        Requirement("MUST-62", "3.8.5", "it points to the octet behind the urgent data", OPEN, _SOON),
-        Requirement("MUST-31", "3.8.5", "urgent data may be of any length", OPEN, _SOON),
-        Requirement("MUST-32", "3.8.5", "an application is told at once", OPEN, _SOON),
-        Requirement("MUST-33", "3.8.5", "and can learn how much of it there is", OPEN, _SOON),
+        Requirement("MUST-30", "3.8.5", "the urgent pointer is supported"),
+        Requirement("MUST-62", "3.8.5", "it points to the octet behind the urgent data"),
+        Requirement("MUST-31", "3.8.5", "urgent data may be of any length"),
+        Requirement("MUST-32", "3.8.5", "an application is told at once"),
+        Requirement("MUST-33", "3.8.5", "and can learn how much of it there is"),
         Requirement(
             "SHLD-13",
             "3.8.5",
@@ -105,7 +104,9 @@ DOCUMENT = Document(
         Requirement("MUST-34", "3.8.6", "a peer may shrink its window"),
         Requirement("SHLD-15", "3.8.6", "then no new data is sent"),
         Requirement("SHLD-16", "3.8.6", "old data within the window is retransmitted"),
-        Requirement("MAY-7", "3.8.6", "so may be old data beyond it", OPEN, _SOON),
+        Requirement(
+            "MAY-7", "3.8.6", "so may be old data beyond it", NOT_TAKEN, "what the window has room for is sent"
+        ),
         Requirement("SHLD-17", "3.8.6", "data beyond the window does not time the connection out"),
         Requirement("MUST-35", "3.8.6", "a window that shrinks to zero is probed"),
         Requirement("MUST-36", "3.8.6.1", "a zero window is probed"),
@@ -113,7 +114,7 @@ DOCUMENT = Document(
         Requirement("MUST-37", "3.8.6.1", "as long as probes are answered the connection stays"),
         Requirement("SHLD-29", "3.8.6.1", "the first probe after one RTO"),
         Requirement("SHLD-30", "3.8.6.1", "exponential back-off of the others"),
-        Requirement("MUST-66", "3.8.6.1", "RST and URG are processed at a zero window", OPEN, _SOON),
+        Requirement("MUST-66", "3.8.6.1", "RST and URG are processed at a zero window"),
         Requirement("MUST-38", "3.8.6.2.1", "a sender avoids silly windows"),
         Requirement("MUST-39", "3.8.6.2.2", "so does a receiver"),
         Requirement("SHLD-18", "3.8.6.3", "acknowledgments are delayed"),
@@ -161,7 +162,7 @@ DOCUMENT = Document(
         Requirement("MUST-53", "3.9.2.1", "a route received is used, reversed, to answer", NOT_MET, _SOURCE_ROUTE),
         Requirement("SHLD-24", "3.9.2.1", "the latest one received", NOT_MET, _SOURCE_ROUTE),
         Requirement("MUST-54", "3.9.2.2", "an ICMP error goes to the connection that it is about", OPEN, _SOON),
-        Requirement("MUST-55", "3.9.2.2", "Source Quench is dropped", OPEN, _UNTESTED),
+        Requirement("MUST-55", "3.9.2.2", "Source Quench is dropped"),
         Requirement("MUST-56", "3.9.2.2", "soft errors do not end a connection", OPEN, _SOON),
         Requirement("SHLD-25", "3.9.2.2", "but an application hears of them", OPEN, _SOON),
         Requirement("SHLD-26", "3.9.2.2", "hard errors end it", OPEN, _SOON),

@@ -1,5 +1,7 @@
 """RFC 9293, 3.4.1, 3.5 and 3.9.1.1: initial sequence numbers, opening connections, OPEN."""
 
+from itertools import pairwise
+
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
@@ -38,7 +40,7 @@ def test_shld_1_initial_numbers_differ_by_connection() -> None:
     with stack() as s:
         s.listen()
         numbers = [initial_number(s, port) for port in range(40000, 40032)]
-        steps = {(after - before) % 2**32 for before, after in zip(numbers, numbers[1:])}
+        steps = {(after - before) % 2**32 for before, after in pairwise(numbers)}
         # No step says anything about the next.
         assert len(steps) == 31
         spread = sum(1 << 24 < step < 2**32 - (1 << 24) for step in steps)
@@ -157,16 +159,14 @@ def test_must_45_the_local_address_stays(address: str) -> None:
     with stack(interface=TWO) as s:
         made = s.echo()
         peer = s.peer(address=address)
-        sent = []
+        frames: list[bytes] = []
         for flags, payload in (("S", b""), ("A", b""), ("PA", b"x" * 1000), ("A", b"y"), ("FA", b"")):
             peer.send(flags, payload)
-            frames = s.frames()
-            if flags == "S":
-                peer.ack = Ether(frames[0])[TCP].seq + 1
-            sent += frames
+            frames += s.frames()
+            peer.ack = Ether(frames[0])[TCP].seq + 1
         made[0].close()
         s.advance(20 * SECOND)
-        sent = [Ether(frame)[IP] for frame in sent + s.frames()]
+        sent = [Ether(frame)[IP] for frame in frames + s.frames()]
         assert len(sent) > 8 and {ip.src for ip in sent} == {address}
         assert any(ip[TCP].flags.F for ip in sent) and made[0].connection.local == (address, 7)
 

@@ -1,5 +1,6 @@
 """RFC 9293, 3.8.1 to 3.8.3: retransmission, congestion control, giving up."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from netapp.ebb.core import CONGESTION_CONTROL
 from netapp.tcp.config import TcpConfig
 from netapp.tcp.congestion.control import CongestionControl
-from tests.support.stack import MS, SECOND, Peer, Recorder, Stack, flags_of, stack
+from tests.support.stack import MS, SECOND, Peer, Recorder, Stack, connection_of, flags_of, stack
 
 
 def opened_after(s: Stack, rtt: int, **options: Any) -> tuple[Recorder, Peer]:
@@ -108,11 +109,11 @@ def test_must_19_congestion_avoidance() -> None:
         made[0].send(b"x" * 1_000_000)
         assert flight(peer) == 10
         # A time-out: ssthresh is half of what was on its way, the window one segment.
-        passed, [segment] = s.until_sent()
+        _, [segment] = s.until_sent()
         assert len(segment.data) == 1000
         peer.received = b""
         una = segment.seq
-        sizes = []
+        sizes: list[int] = []
         for _ in range(9):
             # A round trip: all that is on its way is acknowledged, segment by segment.
             sent = 1 if not sizes else sizes[-1]
@@ -124,7 +125,7 @@ def test_must_19_congestion_avoidance() -> None:
             sizes.append(fresh)
         assert sizes[:2] == [2, 4]
         # ssthresh is 5 segments; from there it goes by one.
-        growth = [after - before for before, after in zip(sizes[2:], sizes[3:])]
+        growth = [after - before for before, after in pairwise(sizes[2:])]
         assert all(step in (0, 1) for step in growth) and sum(growth) >= len(growth) - 1
 
 
@@ -197,3 +198,74 @@ def test_must_23_a_syn_is_retransmitted_for_three_minutes() -> None:
         assert handler.calls == [] and s.state() == "SYN_SENT"
         s.advance(200 * SECOND)
         assert handler.calls == ["closed"]
+
+
+class Delayed(Recorder):
+    """Writes down when it is told that something is not delivered."""
+
+    def delivery_delayed(self) -> None:
+        self._called("delivery_delayed")
+
+
+def undelivered(s: Stack) -> tuple[Recorder, Peer]:
+    """Ours has sent something that nobody answers."""
+    made = s.listen(factory=Delayed)
+    peer = s.peer().open()
+    made[0].send(b"x")
+    peer.one()
+    return made[0], peer
+
+
+def test_must_20_at_r1_ip_is_told() -> None:
+    """It asks whether the next hop is still there."""
+    with stack() as s:
+        undelivered(s)
+        copies, asked = 0, 0
+        while not asked and s.now < 100 * SECOND:
+            s.advance(100 * MS)
+            for frame in s.end.receive():
+                is_arp = frame[12:14] == b"\x08\x06"
+                asked += is_arp
+                copies += not is_arp
+        assert asked and copies >= 3
+
+
+def test_must_20_at_r2_the_connection_ends() -> None:
+    with stack() as s:
+        handler, _ = undelivered(s)
+        begun = s.now
+        sendings(s)
+        assert handler.calls == ["connected", "delivery_delayed", "closed"]
+        assert isinstance(handler.error, TimeoutError) and s.now > begun
+
+
+@pytest.mark.parametrize("seconds", [5, 60, 900])
+def test_must_21_an_application_can_set_r2(seconds: int) -> None:
+    with stack() as s:
+        handler, _ = undelivered(s)
+        connection_of(handler).user_timeout = seconds * SECOND
+        begun = s.now
+        while handler.calls[-1] != "closed" and s.now - begun < 2000 * SECOND:
+            s.until_sent(SECOND // 2)
+        assert (s.now - begun) / SECOND == pytest.approx(seconds, abs=2)
+        assert isinstance(handler.error, TimeoutError)
+
+
+def test_shld_9_between_r1_and_r2_the_application_is_told() -> None:
+    with stack() as s:
+        handler, peer = undelivered(s)
+        while handler.calls[-1] == "connected":
+            assert s.until_sent(100 * SECOND)[1]
+        assert handler.calls[-1] == "delivery_delayed" and s.state() == "ESTABLISHED"
+        # It may yet arrive.
+        peer.send("A")
+        assert connection_of(handler).queued == 0
+
+
+def test_shld_10_r1_is_three_retransmissions() -> None:
+    with stack() as s:
+        handler, _ = undelivered(s)
+        copies = 0
+        while handler.calls[-1] == "connected":
+            copies += len(s.until_sent(100 * SECOND)[1])
+        assert copies >= 3

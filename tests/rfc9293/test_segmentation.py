@@ -3,7 +3,7 @@
 import pytest
 
 from tests.rfc9293.peers import longest
-from tests.support.stack import stack, tcp_options
+from tests.support.stack import connection_of, stack, tcp_options
 
 
 def mss_of(options: dict[int, bytes]) -> int:
@@ -74,3 +74,47 @@ def test_must_67_what_is_announced_fits_what_ip_receives(mtu: int) -> None:
         assert len(made[0].data) == announced
         _, peer = s.connect()
         assert mss_of(tcp_options(peer.syn)) == mtu - 40
+
+
+def test_shld_7_the_nagle_algorithm() -> None:
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open(mss=1000)
+        connection_of(made[0]).nagle = True
+        made[0].send(b"a")
+        assert peer.one().data == b"a"
+        # As long as that is not acknowledged, small segments wait, and full ones do not.
+        made[0].send(b"b" * 900)
+        peer.nothing()
+        made[0].send(b"c" * 200)
+        assert peer.one().data == b"b" * 900 + b"c" * 100
+        peer.nothing()
+        peer.send("A")
+        assert peer.one().data == b"c" * 100
+
+
+def test_must_17_it_can_be_turned_off_for_a_connection() -> None:
+    with stack() as s:
+        made = s.listen()
+        peers = [s.peer(port=port).open(mss=1000) for port in (40000, 40001)]
+        for handler, peer in zip(made, peers):
+            connection_of(handler).nagle = True
+            handler.send(b"a")
+            peer.one()
+        connection_of(made[0]).nagle = False
+        for handler in made:
+            handler.send(b"b")
+        assert [(segment.dport, segment.data) for segment in s.segments()] == [(40000, b"b")]
+
+
+def test_must_17_what_waited_leaves() -> None:
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open(mss=1000)
+        connection_of(made[0]).nagle = True
+        made[0].send(b"a")
+        peer.one()
+        made[0].send(b"b")
+        peer.nothing()
+        connection_of(made[0]).nagle = False
+        assert peer.one().data == b"b"

@@ -1,9 +1,11 @@
 """RFC 9293, 3.8.6: windows, zero windows, silly windows."""
 
+from itertools import pairwise
+
 import pytest
 
 from netapp.tcp.config import TcpConfig
-from tests.support.stack import MS, SECOND, Peer, Recorder, Stack, flags_of, stack
+from tests.support.stack import MS, SECOND, Peer, Recorder, Stack, stack
 
 
 def sending(s: Stack, amount: int, window: int) -> tuple[Recorder, Peer]:
@@ -234,5 +236,5 @@ def test_must_39_a_receiver_avoids_silly_windows() -> None:
             peer.send("A", b"y" * 100)
             s.advance(s.config.delayed_ack)
             edges += [edge(segment) for segment in peer.get()]
-        steps = [after - before for before, after in zip(edges, edges[1:]) if after != before]
+        steps = [after - before for before, after in pairwise(edges) if after != before]
         assert steps and min(steps) >= 1460
