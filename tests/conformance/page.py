@@ -66,7 +66,11 @@ def render(documents: Sequence[Document], failed: Mapping[str, bool] | None = No
             parts.append("### What is not met, and why\n\n" + "\n".join(lines) + "\n")
         lines = ["| requirement | what it says | section | test | result |", "|---|---|---|---|---|"]
         for one in document.requirements:
-            result = FAILS if any(failed.get(test.node) for test in tests[one.label]) else one.status
+            result = one.status
+            if any(failed.get(test.node) for test in tests[one.label]):
+                result = FAILS
+            elif one.status == MET and one.reason:
+                result = f"{MET}; {_cell(one.reason)}"
             lines.append(
                 f"| {one.label} | {_cell(one.words)} | {one.section} | {_links(tests[one.label])} | {result} |"
             )

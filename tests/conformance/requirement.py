@@ -25,8 +25,8 @@ STATUSES = (MET, NOT_MET, OPEN, NOT_TAKEN, NOT_APPLICABLE)
 @dataclass(frozen=True)
 class Requirement:
     """One requirement. Its tests are the functions of the document's folder that are named after it: `test_must_1`, or
-    `test_must_1_…`, for MUST-1. What is met has a test; what is not has a reason, and perhaps a test of what is done
-    instead."""
+    `test_must_1_…`, for MUST-1. What is met has a test, and a reason where it says how; what is not has a reason, and
+    perhaps a test of what is done instead."""
 
     label: str
     section: str

@@ -42,7 +42,12 @@ DOCUMENT = Document(
             NOT_APPLICABLE,
             "there is no half-duplex close (MAY-1)",
         ),
-        Requirement("MUST-13", "3.6.1", "TIME-WAIT lasts twice the maximum segment lifetime"),
+        Requirement(
+            "MUST-13",
+            "3.6.1",
+            "TIME-WAIT lasts twice the maximum segment lifetime",
+            reason="which is taken as 30 s (`TcpConfig.time_wait`), where 3.4.2 chose 2 minutes",
+        ),
         Requirement("MAY-2", "3.6.1", "a new SYN, of higher numbers, is taken in TIME-WAIT"),
         Requirement("SHLD-4", "3.6.1", "TIME-WAIT is shortened by timestamps", NOT_MET, "no timestamps yet (RFC 7323)"),
         # 3.7, segmentation
@@ -59,10 +64,15 @@ DOCUMENT = Document(
             NOT_APPLICABLE,
             "no device's varies",
         ),
-        Requirement("SHLD-7", "3.7.4", "the Nagle algorithm"),
+        Requirement("SHLD-7", "3.7.4", "the Nagle algorithm", reason="where it is asked for (`Connection.nagle`)"),
         Requirement("MUST-17", "3.7.4", "it can be turned off for a connection"),
         # 3.8.1 to 3.8.3, retransmission
-        Requirement("MUST-18", "3.8.1", "the RTO is that of RFC 6298, with Karn's algorithm"),
+        Requirement(
+            "MUST-18",
+            "3.8.1",
+            "the RTO is that of RFC 6298, with Karn's algorithm",
+            reason="its least value is 200 ms (`TcpConfig.minimum_rto`), where RFC 6298 (2.4) advises 1 s",
+        ),
         Requirement(
             "MAY-4", "3.8.1", "a retransmission has the same IP identification", NOT_TAKEN, "identification is always 0"
         ),

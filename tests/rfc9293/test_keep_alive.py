@@ -56,8 +56,6 @@ def test_must_26_none_is_sent_while_the_peer_is_heard() -> None:
             peer.send("A", b"x" * (number % 2))
             s.advance(s.config.delayed_ack)
             assert all(segment.seq == peer.ack and segment.ack == peer.seq for segment in peer.get())
-            if number % 2:
-                continue
         # Ours alone does not count: the peer is asked.
         s.advance(9 * SECOND)
         peer.get()
