@@ -1,22 +1,20 @@
 """`netapp run` on a real tap device, with the kernel's TCP and the clients that people use at the other end."""
 
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pylibmc
 import pytest
 from pymemcache.client.base import Client
 
+from tests.support.command import links, netapp, wait_for
 from tests.support.namespaces import ip, network_namespace
 
 pytestmark = pytest.mark.system
@@ -30,14 +28,6 @@ def namespace() -> Iterator[None]:
         yield
 
 
-def wait_for(condition: Any, what: str, seconds: float = 15) -> None:
-    """Of another process: there is nothing to be told by."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
-
-
 @contextmanager
 def client_of(seconds: float = 10) -> Iterator[Client]:
     client = Client(ADDRESS, timeout=seconds)
@@ -45,51 +35,6 @@ def client_of(seconds: float = 10) -> Iterator[Client]:
         yield client
     finally:
         client.close()
-
-
-class Running:
-    def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
-        self.process = process
-        self.output = output
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(15)
-
-    def ticks(self) -> int:
-        """CPU time used, in clock ticks."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-
-
-@contextmanager
-def netapp(tmp_path: Path, *arguments: str, ready: bool = True) -> Iterator[Running]:
-    output = tmp_path / "output"
-    with output.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "netapp.cli.main", "run", *arguments],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-    running = Running(process, output)
-    try:
-        if ready:
-            wait_for(lambda: "ends it" in running.said() or process.poll() is not None, "the banner")
-            assert process.poll() is None, running.said()
-        yield running
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def links() -> set[str]:
-    return {link["ifname"] for link in json.loads(ip("-json link"))}
 
 
 def nothing_left() -> bool:
