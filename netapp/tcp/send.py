@@ -56,6 +56,8 @@ from cython.cimports.netapp.wire.tcp import (
 _PROTOCOL = cython.declare(uint8_t, 6)
 # Why a segment was not sent, beside 1: the device's ring is full.
 _NO_SLOTS = cython.declare(cython.int, 2)
+_OVERRIDE_LEAST = cython.declare(uint64_t, 100_000_000)
+_OVERRIDE_MOST = cython.declare(uint64_t, 1_000_000_000)
 # What a segment that the device cuts may carry: an IP packet has at most 65,535 bytes.
 _MAXIMUM_TEXT = cython.declare(uint32_t, 65535 - 20 - HEADER_BYTES_MIN)
 
@@ -276,6 +278,15 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint32
     return 0
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _override(c: Connection) -> uint64_t:
+    # RFC 9293, 3.8.6.2.1: between 0.1 and 1 second.
+    if c.rto < _OVERRIDE_LEAST:
+        return _OVERRIDE_LEAST
+    return c.rto if c.rto < _OVERRIDE_MOST else _OVERRIDE_MOST
+
+
 def output(c, now):
     mss: uint32_t = c.snd_mss
     largest: uint32_t = mss
@@ -329,7 +340,7 @@ def output(c, now):
                 if c.deadlines[TIMER_RETRANSMIT] == 0 and c.deadlines[TIMER_PERSIST] == 0:
                     # Nothing is on its way whose acknowledgment would open the window (RFC 9293, 3.8.6.1), or make a
                     # small one worth its while (3.8.6.2.1: the override time-out).
-                    set_timer(c, TIMER_PERSIST, now + c.rto)
+                    set_timer(c, TIMER_PERSIST, now + (_override(c) if c.snd_wnd else c.rto))
                 break
         elif length == 0 and not flags & FLAG_FIN:
             break

@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netapp.tcp.connection import SendQueueFull
 from tests.packets.configuration import Configuration
@@ -42,7 +42,17 @@ _OS_ERRORS = {
 _IGNORED_OPTIONS = {
     # No port is held by connections that have ended, and nothing is coalesced unless asked for.
     (socket.SOL_SOCKET, socket.SO_REUSEADDR): (0, 1),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY): (1,),
+    # Urgent data is part of the stream.
+    (socket.SOL_SOCKET, socket.SO_OOBINLINE): (1,),
+}
+# The attributes of Settings.
+_SETTINGS = {
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY): "nodelay",
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): "keepalive",
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): "idle",
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): "interval",
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): "count",
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): "user_timeout",
 }
 
 
@@ -163,6 +173,14 @@ class Calls:
             found.linger_reset = bool(on)
             return Result(0)
         wanted = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if option in _SETTINGS:
+            setattr(found.settings, _SETTINGS[option], number(line, wanted))
+            if found.stream is not None and found.stream.connection is not None:
+                try:
+                    found.settings.apply(found.stream.connection, _SETTINGS[option])
+                except ValueError as error:
+                    raise Refused(line, f"setsockopt {show(name)} = {show(wanted)}: {error}") from None
+            return Result(0)
         if option not in _IGNORED_OPTIONS or number(line, wanted) not in _IGNORED_OPTIONS[option]:
             raise Refused(line, f"setsockopt {show(name)} = {show(wanted)}: the handler API has nothing for it")
         return Result(0)
@@ -203,7 +221,7 @@ class Calls:
         found = self._of(line, fd)
 
         def make() -> Stream:
-            return Stream(found.waiting.append)
+            return Stream(found.waiting.append, replace(found.settings))
 
         try:
             found.listener = self.host.tcp.listen(found.port, make, backlog=number(line, backlog))
@@ -220,6 +238,7 @@ class Calls:
             return _error("EAGAIN") if found.nonblocking else BLOCKS
         made = Socket()
         made.stream = stream = found.waiting.pop(0)
+        made.settings = stream.settings or made.settings
         self.last = stream
         self.flows.of_ports(stream.remote_port, stream.local_port).sent = stream.sent
         return self._new(line, call, made)
@@ -242,6 +261,7 @@ class Calls:
                 connection = self.host.tcp.connect(to.address, to.port, lambda: made, local_port=found.port)
             except OSError as error:
                 return _error(_errno(error))
+            found.settings.apply_all(connection)
             found.stream = self.last = made
             self.flows.connected(to.port, connection.local[1]).sent = made.sent
             return _error("EINPROGRESS") if found.nonblocking else BLOCKS
@@ -309,7 +329,7 @@ class Calls:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _put(self, line: int, fd: Expression, data: bytes | int) -> Outcome:
+    def _put(self, line: int, fd: Expression, data: bytes | int, urgent: bool = False) -> Outcome:
         """`data`, or so many bytes of the pattern."""
         found, stream = self._stream(line, fd)
         if stream is None:
@@ -322,23 +342,29 @@ class Calls:
         if not text:
             return Result(0)
         try:
-            stream.send(text)
+            if urgent:
+                stream.connection.send_urgent(text)
+            else:
+                stream.send(text)
         except SendQueueFull:
             return _error("EAGAIN") if found.nonblocking else BLOCKS
         stream.sent += text
         return Result(len(text))
 
     def call_write(self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression) -> Outcome:
+        return self._write(line, fd, buffer, count, urgent=False)
+
+    def _write(self, line: int, fd: Expression, buffer: Expression, count: Expression, urgent: bool) -> Outcome:
         size = number(line, count)
-        return self._put(line, fd, buffer.encode("latin-1")[:size] if isinstance(buffer, str) else size)
+        return self._put(line, fd, buffer.encode("latin-1")[:size] if isinstance(buffer, str) else size, urgent)
 
     def call_send(
         self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression, flags: Expression
     ) -> Outcome:
         wanted = number(line, flags)
-        if wanted & ~(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT):
+        if wanted & ~(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT | socket.MSG_OOB):
             raise Refused(line, f"flags {show(flags)} of {call.name}(): the handler API has nothing for them")
-        outcome = self.call_write(line, call, fd, buffer, count)
+        outcome = self._write(line, fd, buffer, count, urgent=bool(wanted & socket.MSG_OOB))
         return _error("EAGAIN") if outcome is BLOCKS and wanted & socket.MSG_DONTWAIT else outcome
 
     def call_sendto(

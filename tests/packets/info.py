@@ -9,6 +9,7 @@ from typing import Any
 from netapp.tcp.connection import Connection
 from tests.packets.flows import Flow
 from tests.packets.host import Host
+from tests.packets.sockets import Stream
 
 # Linux's constants, for tcpi_state.
 _CONSTANTS = {
@@ -36,14 +37,14 @@ _TCP_INFO = {
     "tcpi_backoff": ("backoff", 1),
 }
 # RFC 9293's names, as Connection has them.
-_ATTRIBUTES = "queued cwnd ssthresh srtt rttvar rto backoff snd_una snd_nxt snd_wnd snd_mss rcv_nxt rcv_adv".split()
+_ATTRIBUTES = "queued cwnd ssthresh srtt rttvar rto backoff snd_una snd_nxt snd_wnd snd_mss rcv_nxt rcv_adv urgent_left".split()
 
 
 class Unmapped(Exception):
     """A name of TCP state that cannot be read from here."""
 
 
-def names(code: CodeType, host: Host, flow: Flow | None) -> dict[str, Any]:
+def names(code: CodeType, host: Host, flow: Flow | None, stream: Stream | None) -> dict[str, Any]:
     """Of what the code mentions, all that is known here."""
     found: dict[str, Any] = {}
     for name in set(_mentioned(code)):
@@ -57,6 +58,8 @@ def names(code: CodeType, host: Host, flow: Flow | None) -> dict[str, Any]:
             found[name] = host.tcp.counters()
         elif name == "network_counters":
             found[name] = host.network.counters()
+        elif name in ("urgent_told", "delays") and stream is not None:
+            found[name] = getattr(stream, name)
         elif name == "connections":
             found[name] = len(host.tcp.connections())
         elif name in _TCP_INFO or name in _ATTRIBUTES:

@@ -211,7 +211,7 @@ class Run:
     def _code(self, event: Event, code: Code) -> None:
         try:
             compiled = compile(code.text, f"line {event.line}", "exec")
-            exec(compiled, names(compiled, self.host, self.flow))
+            exec(compiled, names(compiled, self.host, self.flow, self.calls.last))
         except Unmapped as error:
             raise Refused(event.line, f"code: {error}") from None
         except SyntaxError as error:

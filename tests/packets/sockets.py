@@ -4,9 +4,11 @@ socket's buffer would, until the script reads it."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from netapp.iobuf.chain import Chain
+from netapp.tcp.connection import Connection
 from netapp.tcp.handler import TcpHandler
 
 ERRNO: dict[type[BaseException], str] = {
@@ -17,11 +19,47 @@ ERRNO: dict[type[BaseException], str] = {
 }
 
 
+SECOND, MILLISECOND = 1_000_000_000, 1_000_000
+
+
+@dataclass
+class Settings:
+    """What setsockopt() asked for, as Linux says it; connections that a listener accepts begin with the listener's."""
+
+    nodelay: int = 1  # Nagle's algorithm is off unless asked for
+    user_timeout: int = 0  # ms
+    keepalive: int = 0
+    idle: int = 7200  # s
+    interval: int = 75
+    count: int = 9
+
+    def apply(self, connection: Connection, name: str) -> None:
+        if name == "nodelay":
+            connection.nagle = not self.nodelay
+        elif name == "user_timeout":
+            connection.user_timeout = self.user_timeout * MILLISECOND
+        else:
+            connection.keepalive(self.idle * SECOND if self.keepalive else 0, self.interval * SECOND, self.count)
+
+    def apply_all(self, connection: Connection) -> None:
+        if not self.nodelay:
+            self.apply(connection, "nodelay")
+        if self.user_timeout:
+            self.apply(connection, "user_timeout")
+        if self.keepalive:
+            self.apply(connection, "keepalive")
+
+
 class Stream(TcpHandler):
     """One connection. The handler is paused but while somebody reads; a read takes all that the stack has."""
 
-    def __init__(self, when_connected: Callable[[Stream], None] | None = None) -> None:
+    def __init__(
+        self, when_connected: Callable[[Stream], None] | None = None, settings: Settings | None = None
+    ) -> None:
         self.when_connected = when_connected
+        self.settings = settings  # of the listener
+        self.urgent_told: list[int] = []  # what urgent() said
+        self.delays = 0  # calls of delivery_delayed()
         self.established = False
         self.finished = False  # closed() was called
         self.end_of_stream = False
@@ -38,6 +76,8 @@ class Stream(TcpHandler):
         self.local_port, self.remote_port = self.connection.local[1], self.connection.remote[1]
         if not self.discards:
             self.pause()
+        if self.settings is not None:
+            self.settings.apply_all(self.connection)
         if self.when_connected is not None:
             self.when_connected(self)
             self.when_connected = None
@@ -49,6 +89,12 @@ class Stream(TcpHandler):
 
     def peer_closed(self) -> None:
         self.end_of_stream = True
+
+    def urgent(self, left: int) -> None:
+        self.urgent_told.append(left)
+
+    def delivery_delayed(self) -> None:
+        self.delays += 1
 
     def closed(self, error: BaseException | None) -> None:
         self.finished = True
@@ -93,6 +139,7 @@ class Socket:
         self.port = 0  # bound
         self.nonblocking = False
         self.linger_reset = False
+        self.settings = Settings()
         self.stream: Stream | None = None
         self.listener: Any = None
         self.waiting: list[Stream] = []  # accepted by the stack, not by the script

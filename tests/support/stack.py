@@ -55,6 +55,12 @@ class Recorder(TcpHandler):
     def writable(self) -> None:
         self._called("writable")
 
+    def urgent(self, left: int) -> None:
+        self._called("urgent", left)
+
+    def delivery_delayed(self) -> None:
+        self._called("delivery_delayed")
+
     def closed(self, error: BaseException | None) -> None:
         self.error = error
         self._called("closed", error)

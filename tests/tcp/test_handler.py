@@ -10,7 +10,7 @@ from netapp.tcp.connection import SendQueueFull, live_connections
 from netapp.tcp.handler import TcpHandler
 from tests.support.stack import SECOND, THEIRS, Recorder, flags_of, stack
 
-CALLBACKS = ["connected", "receive", "peer_closed", "writable", "closed"]
+CALLBACKS = ["connected", "receive", "peer_closed", "writable", "urgent", "delivery_delayed", "closed"]
 CALLS = {
     "send": lambda self, *_: self.send(b"reply"),
     "send a lot": lambda self, *_: self.send(bytes(50_000)),
@@ -18,10 +18,21 @@ CALLS = {
     "abort": lambda self, *_: self.abort(),
     "pause": lambda self, *_: self.pause(),
     "resume": lambda self, *_: self.resume(),
+    "options": lambda self, *_: options(self.connection),
     "all": lambda self, *_: (self.send(b"reply"), self.pause(), self.resume(), self.close(), self.abort()),
     "raise": lambda self, *_: 1 // 0,
 }
 LIMITED = TcpConfig(send_limit=5000)
+
+
+def options(connection):
+    """Every other call of a connection."""
+    connection.nagle = True
+    connection.user_timeout = 90 * SECOND
+    connection.keepalive(SECOND, SECOND, 2)
+    assert connection.nagle and connection.user_timeout == 90 * SECOND and connection.urgent_left >= 0
+    if connection.state_name == "ESTABLISHED":
+        connection.send_urgent(b"urgent")
 
 
 def run_into(s, callback, script):
@@ -37,6 +48,11 @@ def run_into(s, callback, script):
         peer.send("PA", b"request")
     elif callback == "peer_closed":
         peer.send("FA")
+    elif callback == "urgent":
+        peer.send("UA", b"urgent", urgptr=6)
+    elif callback == "delivery_delayed":
+        handler.send(b"lost")
+        s.advance(2 * SECOND)
     elif callback == "closed":
         peer.send("R")
     return handler, peer
@@ -61,7 +77,8 @@ def test_every_call_in_every_callback(callback, call, caplog):
         elif call == "close":
             assert handler.connection.state_name == "FIN_WAIT_1"
         elif call in ("send", "send a lot"):
-            assert handler.connection.queued in (5, 50_000)
+            lost = 4 if callback == "delivery_delayed" else 0
+            assert handler.connection.queued - lost in (5, 50_000)
         else:
             assert handler.connection.state_name in ("ESTABLISHED", "CLOSE_WAIT")
         raises = call == "raise" or (callback == "closed" and call in ("send", "send a lot", "all"))

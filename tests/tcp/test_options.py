@@ -1,0 +1,124 @@
+"""What an application asks of one connection: Nagle, keep-alive, user time-out, urgent data. Most of it is in
+tests/packets/scripts/{nagle,keepalive,user_timeout,urgent}."""
+
+import logging
+
+import pytest
+
+from tests.support.stack import MS, SECOND, Recorder, flags_of, stack
+
+
+def test_an_option_is_of_one_connection():
+    with stack() as s:
+        made = s.listen()
+        peers = [s.peer(port=port).open() for port in (1001, 1002)]
+        made[0].connection.nagle = True
+        made[0].connection.user_timeout = SECOND
+        made[0].connection.keepalive(SECOND, SECOND, 2)
+        assert [one.connection.nagle for one in made] == [True, False]
+        assert [one.connection.user_timeout for one in made] == [SECOND, 0]
+        s.advance(SECOND)
+        assert [flags_of(one) for one in peers[0].get()] == ["A"]
+        peers[1].nothing()
+        # Asked for or not, the other is as it was: small segments do not wait.
+        made[1].send(b"small")
+        made[1].send(b"er")
+        assert b"".join(one.data for one in peers[1].get()) == b"smaller"
+
+
+@pytest.mark.parametrize("arguments", [(SECOND, 0, 9), (SECOND, SECOND, 1), (SECOND, SECOND, 0)])
+def test_keep_alives_that_mean_nothing_are_refused(arguments):
+    with stack() as s:
+        made = s.listen()
+        s.peer().open()
+        with pytest.raises(ValueError, match="a count of at least 2"):
+            made[0].connection.keepalive(*arguments)
+        with pytest.raises(OverflowError):
+            made[0].connection.user_timeout = -1
+
+
+def test_a_peer_that_vanished_is_found():
+    with stack() as s:
+        made = s.listen()
+        s.peer().open()
+        made[0].connection.keepalive(10 * SECOND, SECOND, 3)
+        s.advance(12 * SECOND)
+        assert made[0].calls == ["connected"]
+        s.advance(SECOND)
+        assert made[0].calls == ["connected", "closed"] and isinstance(made[0].error, TimeoutError)
+
+
+def test_urgent_data_is_told_while_paused_and_before_receive():
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open()
+        told = []
+        made[0].script["urgent"] = lambda self, left: told.append(left)
+        made[0].pause()
+        peer.send("UA", b"urgent, and not", urgptr=6)
+        assert told == [6] and made[0].calls == ["connected", "urgent"]
+        made[0].resume()
+        s.core.settle()
+        # The mark lies between two receive().
+        assert made[0].calls == ["connected", "urgent", "receive", "receive"] and made[0].data == b"urgent, and not"
+
+
+def test_receive_sees_the_mark():
+    with stack() as s:
+        seen = []
+        made = s.listen(7, lambda: Recorder(receive=lambda self, data: seen.append(self.connection.urgent_left)))
+        peer = s.peer().open()
+        peer.send("UA", b"12345", urgptr=8)
+        peer.send("A", b"678more")
+        assert seen == [3, 0, 0] and made[0].data == b"12345678more"
+
+
+def test_a_mark_that_passed_does_not_come_back():
+    """RCV.UP is forgotten: 2**31 bytes later it would seem to lie ahead."""
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open()
+        peer.send("UA", b"urgent", urgptr=6)
+        assert made[0].connection.urgent_left == 0
+        for _ in range(5):
+            peer.send("A", b"more")
+        assert made[0].connection.urgent_left == 0 and made[0].calls.count("urgent") == 1
+
+
+def test_an_exception_out_of_urgent_resets_the_connection(caplog):
+    with stack() as s, caplog.at_level(logging.CRITICAL):
+        made = s.listen(7, lambda: Recorder(urgent=lambda self, left: 1 // 0))
+        peer = s.peer().open()
+        peer.send("UA", b"urgent", urgptr=6)
+        assert "R" in flags_of(peer.get()[-1])
+        assert isinstance(made[0].error, ConnectionAbortedError) and s.counters["callback_exceptions"] == 1
+
+
+def test_urgent_data_needs_an_open_connection():
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open()
+        made[0].close()
+        with pytest.raises(ConnectionError):
+            made[0].connection.send_urgent(b"late")
+        assert not any("U" in flags_of(one) for one in peer.get())
+
+
+def test_urgent_data_before_the_handshake():
+    with stack() as s:
+        handler, peer = s.connect()
+        handler.connection.send_urgent(b"urgent")
+        peer.send("SA")
+        found = peer.get()
+        assert b"".join(one.data for one in found) == b"urgent"
+        assert all(flags_of(one).count("U") for one in found if one.data) and found[-1].urp == 6
+
+
+def test_a_user_time_out_below_the_first_time_out():
+    with stack() as s:
+        made = s.listen()
+        s.peer().open()
+        made[0].connection.user_timeout = 50 * MS
+        made[0].send(b"lost")
+        s.advance(SECOND)
+        assert isinstance(made[0].error, TimeoutError)
