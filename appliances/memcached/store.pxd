@@ -66,8 +66,12 @@ cdef class Store(Representative):
     cpdef object release(self, uint64_t size)
     cpdef object flush(self, int64_t when)   # what was stored before is gone from then on
     cpdef object reset_counters(self)
+    cpdef object may_be_replaced(self, object new)
+    @cython.locals(before=Store)
+    cpdef object take_over(self, object old)
+    cpdef object replaced(self, object new)
     cpdef object destroy(self)
-    @cython.locals(item=Item, whole=Chain, tail=bytes, length=uint64_t)
+    @cython.locals(item=Item, whole=Chain, tail=bytes, length=uint64_t, pinned=uint64_t)
     cdef inline Item _made(self, bytes key, uint64_t flags, int64_t expires, Chain data)
     # What to keep of received data; evicts when slots run out. MemoryError: nothing is left to evict.
     cpdef Chain kept(self, Chain data)

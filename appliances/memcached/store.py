@@ -2,7 +2,7 @@
 
 import cython
 
-from netapp.ebb.core import Representative
+from netapp.ebb.core import EbbError, Representative
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.keys import KeyTable
 
@@ -130,10 +130,12 @@ class Store(Representative):
         whole.write(tail)
         if length > JOINED:
             whole.append(self.kept(data))
-            whole.append_clone(self.ending)
+            pinned = whole.pinned()
+            whole.append_clone(self.ending)  # in a slot that all items share
         else:
             whole.write_copy(data)
             whole.write(END)
+            pinned = whole.pinned()
             if length <= SMALL:
                 item.small = whole.tobytes()
                 item.views = None  # type: ignore[assignment]
@@ -142,7 +144,7 @@ class Store(Representative):
                 return item
         item.small = None
         item.views = whole
-        item.size += CHAIN_BYTES + item.views.pinned() + VIEW_BYTES * item.views.count
+        item.size += CHAIN_BYTES + pinned + VIEW_BYTES * item.views.count
         return item
 
     def _tail(self, flags: int, length: int) -> bytes:
@@ -242,6 +244,28 @@ class Store(Representative):
         self.total_items = 0
         self.evictions = self.evicted_unfetched = self.expired_unfetched = self.reclaimed = 0
         self.get_expired = self.get_flushed = 0
+
+    def may_be_replaced(self, new: object) -> None:
+        if not isinstance(new, Store):
+            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no Store")
+
+    def take_over(self, old: object) -> None:
+        """The items in their order, and the counters. A smaller limit evicts with the next item that is stored."""
+        assert isinstance(old, Store)
+        before = old
+        self.used, self.reserved, self.now = before.used, before.reserved, before.now
+        self.items, self.ring, self.tails = before.items, before.ring, before.tails
+        self.next_unique = before.next_unique
+        self.flushed_at, self.flushed_unique = before.flushed_at, before.flushed_unique
+        self.total_items, self.evictions, self.reclaimed = before.total_items, before.evictions, before.reclaimed
+        self.evicted_unfetched, self.expired_unfetched = before.evicted_unfetched, before.expired_unfetched
+        self.get_expired, self.get_flushed = before.get_expired, before.get_flushed
+
+    def replaced(self, new: object) -> None:
+        self.items = KeyTable(bytes(16))
+        self.ring = Item()
+        self.ring.older = self.ring.newer = self.ring
+        self.destroy()
 
     def destroy(self) -> None:
         while self.ring.newer is not self.ring:

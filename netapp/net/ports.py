@@ -66,6 +66,4 @@ def port_offset(key, connection):
     # RFC 6056, 3.3.3: the offset depends on everything but the local port.
     without: key_t = connection[0]
     without.ports &= 0xFFFF0000
-    return cython.cast(
-        uint16_t, siphash(key, cython.cast(cython.pointer(uint8_t), cython.address(without)), KEY_BYTES)
-    )
+    return cython.cast(uint16_t, siphash(key, cython.cast(cython.pointer(uint8_t), cython.address(without)), KEY_BYTES))

@@ -155,6 +155,9 @@ class Connection:
         if self.flags & PAUSED:
             self.flags &= ~PAUSED
             if self.tcp is not None:
+                # Of those that have ended only the handler knows, and not who took over meanwhile.
+                while self.tcp.successor is not None:
+                    self.tcp = self.tcp.successor
                 touch(self)
 
     @property

@@ -97,6 +97,9 @@ cdef class Retry(Poller):
 
 
 cdef class TcpManager(Representative):
+    """One that takes over goes on with the old one's listeners, connections and counters, under its own configuration;
+    what a connection has agreed on with its peer stays."""
+    cdef TcpManager successor                # None, until it was replaced
     cdef tcp_config_t config
     cdef tcp_counters_t counts
     cdef ConnectionTable table

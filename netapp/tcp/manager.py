@@ -7,7 +7,7 @@ if not cython.compiled:
 
 import logging
 
-from cython.cimports.cpython.ref import Py_DECREF
+from cython.cimports.cpython.ref import Py_DECREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.netapp.ebb.core import representative
 from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
@@ -196,6 +196,50 @@ class TcpManager:
     def may_be_replaced(self, new):
         if not isinstance(new, TcpManager):
             raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no TcpManager")
+        if cython.cast(TcpManager, new).listeners or cython.cast(TcpManager, new).table.count:
+            raise EbbError("a TcpManager that takes over has no listeners and connections of its own yet")
+
+    def take_over(self, old):
+        before: TcpManager = old
+        self.counts = before.counts
+        # The numbers of a peer's next connection go on beyond those of its last one.
+        self.secret = before.secret
+        self.next_port = before.next_port
+
+    def replaced(self, new):
+        after: TcpManager = new
+        c: Connection
+        listener: Listener
+        link: cython.pointer(PyObject) = self.touched.first
+        after.table = self.table
+        after.listeners = self.listeners
+        after.bindings = self.bindings
+        after.touched = self.touched
+        after.queued_bytes = self.queued_bytes
+        after.starved = self.starved
+        after.output_hook = self.output_hook
+        after.retry = self.retry
+        after.retrying = self.retrying
+        after.transport = self.transport
+        after.transport.tcp = after
+        after.challenge_second = self.challenge_second
+        after.challenges = self.challenges
+        for c in after.table.all():
+            c.tcp = after
+        while link != cython.NULL:  # those that have ended, too
+            c = cython.cast(Connection, link)
+            c.tcp = after
+            link = c.next_touched
+        for bound in after.listeners.values():
+            for listener in bound:
+                listener.tcp = after
+        self.touched.first = cython.NULL
+        self.segment = None
+        self.table = ConnectionTable(bytes(24))
+        self.listeners = {}
+        self.starved = {}
+        self.transport = None
+        self.successor = after
 
     def __dealloc__(self):
         _forget(cython.address(self.touched))

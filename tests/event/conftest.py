@@ -30,10 +30,10 @@ class Simulated:
 
     def settle(self) -> None:
         """Turns on every core until none has anything to do now."""
-        managers = [self.manager(index) for index in range(len(self.cores))]
+        cores = range(len(self.cores))
         for _ in range(200_000):
-            busy = [manager.turn() for manager in managers]
-            if not any(busy) and all(manager.idle_time() != 0 for manager in managers):
+            busy = [self.manager(index).turn() for index in cores]
+            if not any(busy) and all(self.manager(index).idle_time() != 0 for index in cores):
                 return
         raise AssertionError("it does not come to rest")
 

@@ -5,8 +5,9 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
+from netapp.event.binding import python_method
+
 _METHODS = ("start", "acknowledged", "loss_detected", "duplicate", "partial", "recovered", "timed_out", "idle")
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class made by a class statement, not a compiled one
 
 
 class PythonCongestionControl:
@@ -62,7 +63,7 @@ class PythonCongestionControl:
 def adapter_of(control: CongestionControl):
     """None: `control` is of a compiled class, or of one that changes nothing."""
     adapter: PythonCongestionControl = PythonCongestionControl.__new__(PythonCongestionControl)
-    found: list = [_python_method(type(control), name) for name in _METHODS]
+    found: list = [python_method(type(control), name) for name in _METHODS]
     if not any(found):
         return None
     adapter.control = control
@@ -77,10 +78,3 @@ def adapter_of(control: CongestionControl):
         adapter.on_idle,
     ) = found
     return adapter
-
-
-def _python_method(control_class, name):
-    for origin in control_class.__mro__:
-        if name in origin.__dict__ and origin.__flags__ & _HEAP_TYPE:
-            return getattr(control_class, name)
-    return None
