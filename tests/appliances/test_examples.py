@@ -22,7 +22,12 @@ def delay_of_ping(build: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) 
         clock = running.simulation.clock
         assert type(primes.events).__name__ == ("EventManager" if "0" in arguments else "SlicedEvents")
         assert primes.events is running.node.core.get(EVENT_MANAGER)
-        monkeypatch.setitem(found.start.__globals__, "count", lambda block: clock.advance(MILLISECOND) or 7)
+
+        def count(block: int) -> int:
+            clock.advance(MILLISECOND)
+            return 7
+
+        monkeypatch.setitem(found.start.__globals__, "count", count)
         worker, other = running.connect(), running.connect()
         began = clock.time
         with running.client.core:

@@ -119,11 +119,16 @@ def test_a_running_loop_goes_on_under_the_new_one(simulated: Any) -> None:
 
     def replace() -> None:
         simulated.namespace.rebind(EVENT_MANAGER, own(simulated))
-        timer_wheel().call_at(2000, lambda: (seen.append(type(event_manager()).__name__), again()))
+        timer_wheel().call_at(2000, again)
 
     def again() -> None:
+        seen.append(type(event_manager()).__name__)
         simulated.namespace.rebind(EVENT_MANAGER, lambda core, _: EventManager(simulated.clock, core_interrupts))
-        timer_wheel().call_at(3000, lambda: (seen.append(type(event_manager()).__name__), event_manager().stop()))
+        timer_wheel().call_at(3000, end)
+
+    def end() -> None:
+        seen.append(type(event_manager()).__name__)
+        event_manager().stop()
 
     core_interrupts = simulated.interrupts[0]
     simulated.manager().spawn(replace)

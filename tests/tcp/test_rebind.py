@@ -220,7 +220,7 @@ def test_everything_below_is_replaced_under_traffic() -> None:
             elif i % 3 == 1:
                 names.rebind(TIMER, lambda core, ebb_id: TimerWheel())
             else:
-                names.rebind(TCP_ID, lambda core, ebb_id: TcpManager(TcpConfig(), VirtualEntropy(i)))
+                names.rebind(TCP_ID, lambda core, ebb_id: TcpManager(TcpConfig(), VirtualEntropy(9)))
                 s.tcp = EbbRef(TCP_ID)()
         for _ in range(40):
             s.advance(SECOND)
