@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint8_t, uint16_t
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK
 from cython.cimports.netapp.net.counters import net_counters_t
+from cython.cimports.netapp.net.icmp_errors import error_received
 from cython.cimports.netapp.net.interface import writable
 from cython.cimports.netapp.net.manager import NetworkManager, network
 from cython.cimports.netapp.net.transport import Path
@@ -25,6 +26,7 @@ class Icmp:
         at: cython.pointer(uint8_t)
         checksum: uint16_t
         path: Path
+        type: uint8_t
         counters.icmp_received += 1
         if icmp.check(cython.NULL, packet.length):
             counters.icmp_truncated += 1
@@ -34,7 +36,20 @@ class Icmp:
             counters.icmp_bad_checksum += 1
             return 0
         packet.copy_out(0, header, icmp.HEADER_BYTES)
-        if header[icmp.OFFSET_TYPE] != icmp.TYPE_ECHO:
+        type = header[icmp.OFFSET_TYPE]
+        if type == icmp.TYPE_UNREACHABLE or type == icmp.TYPE_TIME_EXCEEDED or type == icmp.TYPE_PARAMETER_PROBLEM:
+            return error_received(manager, packet, info)
+        if type == icmp.TYPE_SOURCE_QUENCH:
+            # RFC 6633, 3
+            counters.icmp_source_quench += 1
+            return 0
+        if type == icmp.TYPE_REDIRECT:
+            # RFC 1122, 3.2.2.2 would have it obeyed. Anybody on the way could choose our gateway with it.
+            counters.icmp_redirects += 1
+            return 0
+        if type != icmp.TYPE_ECHO:
+            # Timestamps are not answered (RFC 1122, 3.2.2.8: MAY), nor address masks (3.2.2.9: MUST NOT, unless it is
+            # the agent for them) and information (3.2.2.7: SHOULD NOT).
             counters.icmp_not_handled += 1
             return 0
         # RFC 1122, 3.2.2.6 allows this silence: an answer of everybody is how a network is flooded.
@@ -43,9 +58,6 @@ class Icmp:
             return 0
         path = manager.path_between(info.destination, info.source)
         if path is None:
-            return 0
-        if packet.length + ipv4.HEADER_BYTES_MIN > path.mtu:
-            counters.icmp_oversized += 1
             return 0
         header[icmp.OFFSET_TYPE] = icmp.TYPE_ECHO_REPLY
         checksum = updated(raw16(header + icmp.OFFSET_CHECKSUM), icmp.TYPE_ECHO, icmp.TYPE_ECHO_REPLY)
@@ -60,7 +72,9 @@ class Icmp:
                 return 0
         memcpy(at, header, icmp.HEADER_BYTES)
         memset(cython.address(packet.offload), 0, cython.sizeof(packet.offload))
-        if path.send(packet, ipv4.PROTOCOL_ICMP):
+        # Routers may cut the reply: who asks with a large one learns whether it arrives, and errors about it, which could
+        # be anybody's, need not be believed.
+        if path.send_datagram(packet, ipv4.PROTOCOL_ICMP, False):
             counters.icmp_echoed += 1
         else:
             counters.transmit_full += 1

@@ -1,6 +1,6 @@
 """IPv4 (RFC 791; RFC 1122, 3.2.1 and 3.3): receiving, and paths to send on."""
 from cython cimport final
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.iobuf.chain cimport Chain
 from netapp.net.interface cimport Interface
 from netapp.net.neighbours cimport Neighbour
@@ -18,6 +18,8 @@ cdef class IPv4Path(Path):
     cdef Neighbour neighbour                 # the next hop
     cdef uint8_t header[20]                  # without length, protocol and checksum
     cdef uint64_t header_sum
+    # A packet that is no longer than the MTU, with what its header says of fragments. As send_datagram().
+    cdef bint send_piece(self, Chain packet, uint8_t protocol, uint16_t identification, uint16_t fragment) except -1
     cdef bint _send_unresolved(self, Chain packet) except -1
 
 cdef IPv4Path make_path(Interface interface, uint32_t source, uint32_t destination, uint32_t next_hop)

@@ -8,14 +8,17 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.netapp.iobuf.chain import extend_header, step_over
+from cython.cimports.netapp.event.manager import events
+from cython.cimports.netapp.iobuf.chain import Chain, extend_header, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_NETWORK, iobuf_t
 from cython.cimports.netapp.net.address import ipv4_of, mapped
 from cython.cimports.netapp.net.counters import net_counters_t
+from cython.cimports.netapp.net.fragmentation import complete_checksum, send_fragments
+from cython.cimports.netapp.net.icmp_errors import send_error
 from cython.cimports.netapp.net.interface import GROUP, NOT_OURS
 from cython.cimports.netapp.net.neighbours import FAILED, GONE
 from cython.cimports.netapp.net.transport import Transport, ip_info_t
-from cython.cimports.netapp.wire import ethernet, ipv4
+from cython.cimports.netapp.wire import ethernet, icmp, ipv4
 from cython.cimports.netapp.wire.bytes import load16, raw16, raw32, store16, swap16
 from cython.cimports.netapp.wire.checksum import fold, sum_bytes
 
@@ -36,11 +39,13 @@ def _is_host(address: uint32_t) -> cython.bint:
 
 
 @cython.cfunc
-@cython.exceptval(check=False)
+@cython.exceptval(-1)
 def _refuse_options(
-    counters: cython.pointer(net_counters_t), option: cython.pointer(uint8_t), end: cython.pointer(uint8_t)
+    counters: cython.pointer(net_counters_t), frame: Chain, info: cython.pointer(ip_info_t)
 ) -> cython.bint:
-    """Steps over options; True: counted, and the packet is to be dropped."""
+    """Steps over options, of which the transports need none (RFC 1122, 3.2.1.8); True: the packet is to be dropped."""
+    option: cython.pointer(cython.const[uint8_t]) = info.header + ipv4.HEADER_BYTES_MIN
+    end: cython.pointer(cython.const[uint8_t]) = info.header + ipv4.header_length(info.header)
     while option < end and option[0] != ipv4.OPTION_END:
         if option[0] == ipv4.OPTION_NOP:
             option += 1
@@ -51,6 +56,10 @@ def _refuse_options(
             return True
         if end - option < 2 or option[1] < 2 or option[1] > end - option:
             counters.ipv4_bad_options += 1
+            # RFC 1122, 3.2.2.5: the pointer is to the byte that is wrong.
+            send_error(
+                frame, info, icmp.TYPE_PARAMETER_PROBLEM, 0, cython.cast(uint32_t, option - info.header) << 24
+            )
             return True
         option += option[1]
     return False
@@ -100,24 +109,37 @@ def receive_ipv4(interface, frame, to_group):
             return 0
         to_group = found == GROUP
     # A time to live of 0 or 1 is of no concern to the destination (RFC 1122, 3.2.1.7).
-    if load16(header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
-        counters.ipv4_fragments += 1
-        return 0
-    if header_length != ipv4.HEADER_BYTES_MIN:
-        if _refuse_options(counters, header + ipv4.HEADER_BYTES_MIN, header + header_length):
-            return 0
-    transport = interface.manager.transports[header[ipv4.OFFSET_PROTOCOL]]
-    if transport == cython.NULL:
-        counters.ipv4_unknown_protocol += 1
-        return 0
 
     info.source = mapped(source)
     info.destination = mapped(destination)
     info.multicast = to_group
+    info.header = header
     total_length = load16(header + ipv4.OFFSET_TOTAL_LENGTH)
     if length != total_length:
         frame.trim(length - total_length)
-    step_over(frame, ethernet.HEADER_BYTES + header_length)
+    header_length += ethernet.HEADER_BYTES
+    if head.length > header_length:
+        head.data += header_length
+        head.length -= header_length
+        frame.length -= header_length
+    else:
+        # The view goes, and its slot may.
+        info.header = interface.manager.keep_header(header)
+        frame.advance(header_length)
+    if header_length != HEADERS_BYTES:
+        if _refuse_options(counters, frame, cython.address(info)):
+            return 0
+    transport = interface.manager.transports[info.header[ipv4.OFFSET_PROTOCOL]]
+    if transport == cython.NULL:
+        counters.ipv4_unknown_protocol += 1
+        # RFC 1122, 3.2.2.1
+        return send_error(
+            frame, cython.address(info), icmp.TYPE_UNREACHABLE, icmp.CODE_PROTOCOL_UNREACHABLE, 0
+        )
+    if load16(info.header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
+        frame = interface.manager.reassembly.fragment_arrives(interface, frame, cython.address(info))
+        if frame is None:
+            return 0
     return cython.cast(Transport, transport).receive_packet(frame, cython.address(info))
 
 
@@ -166,6 +188,62 @@ class IPv4Path:
         packet.advance(packet.length)
         return False
 
+    def send_datagram(self, packet, protocol, dont_fragment):
+        length: uint64_t = packet.length + ipv4.HEADER_BYTES_MIN
+        mtu: uint32_t = self.refresh_mtu()
+        identification: uint16_t
+        # A device makes whole datagrams of one.
+        if packet.offload.gso_type:
+            return self.send(packet, protocol)
+        if dont_fragment:
+            if length > mtu:
+                self.interface.counters.ipv4_too_big += 1
+                packet.advance(packet.length)
+                return True
+            return self.send(packet, protocol)
+        if length > 65535:
+            self.interface.counters.ipv4_oversized += 1
+            packet.advance(packet.length)
+            return True
+        identification = self.interface.manager.identifications.take(
+            ipv4_of(self.source), ipv4_of(self.destination), protocol
+        )
+        if length <= mtu:
+            return self.send_piece(packet, protocol, identification, 0)
+        complete_checksum(packet)
+        return send_fragments(self, packet, protocol, identification, mtu)
+
+    def send_piece(self, packet, protocol, identification, fragment):
+        at: cython.pointer(uint8_t) = extend_header(packet, HEADERS_BYTES, PLACE_NETWORK)
+        stored: uint16_t
+        if at == cython.NULL:
+            self.interface.counters.transmit_exhausted += 1
+            packet.advance(packet.length)
+            return True
+        memcpy(at, self.neighbour.header, ethernet.HEADER_BYTES)
+        at += ethernet.HEADER_BYTES
+        memcpy(at, self.header, ipv4.HEADER_BYTES_MIN)
+        store16(at + ipv4.OFFSET_TOTAL_LENGTH, cython.cast(uint16_t, packet.length - ethernet.HEADER_BYTES))
+        store16(at + ipv4.OFFSET_IDENTIFICATION, identification)
+        store16(at + ipv4.OFFSET_FRAGMENT, fragment)
+        at[ipv4.OFFSET_PROTOCOL] = protocol
+        stored = ~fold(sum_bytes(at, ipv4.HEADER_BYTES_MIN, 0))
+        memcpy(at + ipv4.OFFSET_CHECKSUM, cython.address(stored), 2)
+        if packet.offload.flags:
+            packet.offload.csum_start += HEADERS_BYTES
+            packet.offload.header_length += HEADERS_BYTES
+        self.interface.counters.ipv4_sent += 1
+        if not self.neighbour.usable:
+            return self._send_unresolved(packet)
+        if self.interface.queue.transmit(packet):
+            return True
+        step_over(packet, HEADERS_BYTES)
+        return False
+
+    def refresh_mtu(self):
+        self.mtu = self.interface.manager.path_mtus.get(ipv4_of(self.destination), self.interface.mtu, events().now)
+        return self.mtu
+
     def _send_unresolved(self, packet):
         interface: Interface = self.interface
         next_hop: uint32_t
@@ -195,11 +273,11 @@ class IPv4Path:
 def make_path(interface, source, destination, next_hop):
     path: IPv4Path = IPv4Path.__new__(IPv4Path)
     path.interface = interface
-    path.mtu = interface.mtu
     path.features = interface.features
     path.source = mapped(source)
     path.destination = mapped(destination)
     path.neighbour = interface.neighbours.obtain(next_hop)
     ipv4.write(path.header, source, destination, 0, ipv4.HEADER_BYTES_MIN, 0, 0, ipv4.DONT_FRAGMENT, DEFAULT_TTL, 0)
     path.header_sum = sum_bytes(path.header, ipv4.HEADER_BYTES_MIN, 0)
+    path.refresh_mtu()
     return path

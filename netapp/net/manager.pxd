@@ -6,8 +6,12 @@ from netapp.ebb.core cimport Representative, representative
 from netapp.ebb.ids cimport NETWORK_MANAGER_ID
 from netapp.net.address cimport address_t
 from netapp.net.counters cimport net_counters_t
+from netapp.net.fragmentation cimport Identifications
+from netapp.net.icmp_errors cimport ErrorLimit
 from netapp.net.interface cimport Interface
 from netapp.net.local cimport LocalAddress
+from netapp.net.path_mtu cimport PathMtus
+from netapp.net.reassembly cimport Reassembly
 from netapp.net.routes cimport Route, Routes
 from netapp.net.transport cimport Path, Transport
 
@@ -17,6 +21,11 @@ cdef class NetworkManager(Representative):
     cdef net_counters_t values
     cdef readonly list interfaces
     cdef Routes routes
+    cdef Reassembly reassembly
+    cdef PathMtus path_mtus
+    cdef uint8_t header[60]                  # of the packet being received, where its slot may go
+    cdef Identifications identifications
+    cdef ErrorLimit error_limit
     cdef object entropy                      # for random times; None: they are the longest
     cdef Path path(self, address_t destination)      # None: no route (counted)
     # The same from our address `source`. None: it is not ours, or no route leaves from its interface (counted).
@@ -32,6 +41,7 @@ cdef class NetworkManager(Representative):
     cdef void count_addresses(self)
     cdef uint64_t random_time(self, uint64_t least, uint64_t greatest)
     cdef void routes_changed(self)
+    cdef const uint8_t* keep_header(self, const uint8_t* header) noexcept    # a copy, until the next packet
     cpdef Interface add_interface(self, Queue queue, object config)
     # `network` and `gateway` as in RouteConfig; `interface`: its name, where several have the gateway's subnet.
     # ValueError says in a line what is wrong. Paths that are in use follow at once.

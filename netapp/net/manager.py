@@ -7,6 +7,7 @@ if not cython.compiled:
 
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
 from cython.cimports.netapp.net.address import format_address, ipv4_of, is_ipv4, mapped, parse_address
 from cython.cimports.netapp.net.icmp import Icmp
 from cython.cimports.netapp.net.interface import make_interface, make_vlan
@@ -56,17 +57,42 @@ COUNTERS = (
     "ipv4_not_ours",
     "ipv4_other_interface",
     "ipv4_fragments",
+    "ipv4_fragments_bad_length",
+    "ipv4_fragments_oversized",
+    "ipv4_fragments_tiny",
+    "ipv4_fragments_duplicate",
+    "ipv4_fragments_refused",
+    "ipv4_fragments_exhausted",
+    "ipv4_reassembled",
+    "ipv4_reassembly_overlaps",
+    "ipv4_reassembly_limits",
+    "ipv4_reassembly_evicted",
+    "ipv4_reassembly_timeouts",
     "ipv4_unknown_protocol",
     "ipv4_sent",
     "ipv4_no_route",
     "ipv4_oversized",
+    "ipv4_too_big",
+    "ipv4_fragmented",
+    "ipv4_fragments_sent",
     "ipv4_interface_closed",
     "icmp_received",
     "icmp_truncated",
     "icmp_bad_checksum",
     "icmp_echoed",
     "icmp_echo_to_group",
-    "icmp_oversized",
+    "icmp_errors_received",
+    "icmp_errors_malformed",
+    "icmp_errors_not_ours",
+    "icmp_errors_fragment",
+    "icmp_errors_bad_mtu",
+    "icmp_errors_unmatched",
+    "icmp_errors_accepted",
+    "icmp_errors_sent",
+    "icmp_errors_forbidden",
+    "icmp_errors_limited",
+    "icmp_source_quench",
+    "icmp_redirects",
     "icmp_not_handled",
     "transmit_full",
     "transmit_exhausted",
@@ -85,7 +111,8 @@ class NetworkManager:
     """The network layer of one core."""
 
     def __cinit__(self, entropy=None):
-        """`entropy`: the platform's, for random times."""
+        """`entropy`: the platform's, for random times and for what nobody may foretell."""
+        secret: bytes = bytes(32) if entropy is None else entropy.random_bytes(32)
         if len(COUNTERS) * cython.sizeof(uint64_t) != cython.sizeof(net_counters_t):
             raise SystemError("COUNTERS does not name the fields of net_counters_t")
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.values))
@@ -93,6 +120,11 @@ class NetworkManager:
         self.entropy = entropy
         self.interfaces = []
         self.routes = Routes.__new__(Routes)
+        self.reassembly = Reassembly.__new__(Reassembly)
+        self.reassembly.counters = cython.address(self.values)
+        self.path_mtus = PathMtus.__new__(PathMtus)
+        self.identifications = Identifications.__new__(Identifications, secret[:16])
+        self.error_limit = ErrorLimit.__new__(ErrorLimit, secret[16:])
         self.register_transport(ipv4.PROTOCOL_ICMP, Icmp.__new__(Icmp))
 
     def __dealloc__(self):
@@ -202,6 +234,10 @@ class NetworkManager:
         self.routes_changed()
         return 0
 
+    def keep_header(self, header):
+        memcpy(self.header, header, ipv4.header_length(header))
+        return self.header
+
     def count_addresses(self):
         interface: Interface
         several: cython.bint = sum([len(interface.locals) for interface in self.interfaces]) > 1
@@ -271,4 +307,5 @@ class NetworkManager:
             interface.close()
         self.interfaces = []
         self.routes = Routes.__new__(Routes)
+        self.reassembly.close()
         _forget_transports(self)

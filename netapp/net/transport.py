@@ -18,5 +18,11 @@ class Path:
     def send(self, packet, protocol):
         raise NotImplementedError(f"{type(self).__name__} has no send(): declare it in its .pxd")
 
+    def send_datagram(self, packet, protocol, dont_fragment):
+        raise NotImplementedError(f"{type(self).__name__} has no send_datagram(): declare it in its .pxd")
+
+    def refresh_mtu(self):
+        return self.mtu
+
     def doubt(self):
         return 0

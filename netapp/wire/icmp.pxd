@@ -15,10 +15,16 @@ cdef enum:
 cdef enum:
     TYPE_ECHO_REPLY = 0
     TYPE_UNREACHABLE = 3
+    TYPE_SOURCE_QUENCH = 4
     TYPE_REDIRECT = 5
     TYPE_ECHO = 8
     TYPE_TIME_EXCEEDED = 11
     TYPE_PARAMETER_PROBLEM = 12
+    # Codes.
+    CODE_PROTOCOL_UNREACHABLE = 2
+    CODE_PORT_UNREACHABLE = 3
+    CODE_FRAGMENTATION_NEEDED = 4
+    CODE_REASSEMBLY = 1          # of "time exceeded"
 
 cdef enum:
     # Of check(): why a message is refused; REASONS in icmp.py names them.

@@ -107,8 +107,9 @@ def test_echo_to_everybody_is_not_answered(destination: str) -> None:
         (icmp.build(icmp.ECHO, 0)[:7], "icmp_truncated"),
         (icmp.build(icmp.ECHO, 0, 1, b"abc")[:-1] + b"x", "icmp_bad_checksum"),
         (icmp.build(icmp.ECHO_REPLY, 0), "icmp_not_handled"),
-        (icmp.build(icmp.UNREACHABLE, 3, 0, bytes(28)), "icmp_not_handled"),
-        (icmp.build(icmp.REDIRECT, 1, 0x0A630009, bytes(28)), "icmp_not_handled"),
+        (icmp.build(icmp.UNREACHABLE, 3, 0, bytes(28)), "icmp_errors_malformed"),
+        (icmp.build(icmp.REDIRECT, 1, 0x0A630009, bytes(28)), "icmp_redirects"),
+        (icmp.build(4, 0, 0, bytes(28)), "icmp_source_quench"),
         (icmp.build(13, 0, 0, bytes(12)), "icmp_not_handled"),
     ],
 )
@@ -121,13 +122,14 @@ def test_not_answered(message: bytes, counter: str) -> None:
         assert node.counters()[counter] == 1
 
 
-def test_what_nobody_may_cut_has_no_identification() -> None:
-    """RFC 6864, 4.1."""
+def test_replies_may_be_cut() -> None:
+    """By routers, so that they have identifications, which differ and do not tell how many there were."""
     with network_node() as node:
         greet(node)
-        (reply,) = node.exchange(echo(b"x"))
-        assert dpkt.ethernet.Ethernet(reply).data.df == 1
-        assert dpkt.ethernet.Ethernet(reply).data.id == 0
+        found = [dpkt.ethernet.Ethernet(node.exchange(echo(b"x"))[0]).data for _ in range(3)]
+        assert not any(packet.df or packet.mf or packet.offset for packet in found)
+        assert len({packet.id for packet in found}) == 3
+        assert 0 not in {packet.id for packet in found}
 
 
 def test_ring_full() -> None:

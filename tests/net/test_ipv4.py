@@ -64,8 +64,6 @@ def changed(data: bytes, offset: int, value: bytes) -> bytes:
         (frame(destination="192.0.2.1"), "ipv4_not_ours"),
         (frame(destination="127.0.0.1"), "ipv4_not_ours"),
         (frame(destination="224.0.0.251"), "ipv4_not_ours"),
-        (frame(flags="MF"), "ipv4_fragments"),
-        (frame(frag=1), "ipv4_fragments"),
         (frame(proto=17), "ipv4_unknown_protocol"),
         (frame(proto=255), "ipv4_unknown_protocol"),
         (frame(options=[b"\x83\x07\x04\x0a\x63\0\1\0"]), "ipv4_source_routed"),
