@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP, Ether
 
-from netapp.wire import ipv4
+from netapp.wire import icmp, ipv4
 from netapp.wire.checksum import checksum
 from tests.support.network import HOST_ADDRESS, HOST_MAC, OUR_ADDRESS, OUR_MAC, Node, network_node
 
@@ -64,20 +64,35 @@ def changed(data: bytes, offset: int, value: bytes) -> bytes:
         (frame(destination="192.0.2.1"), "ipv4_not_ours"),
         (frame(destination="127.0.0.1"), "ipv4_not_ours"),
         (frame(destination="224.0.0.251"), "ipv4_not_ours"),
-        (frame(proto=17), "ipv4_unknown_protocol"),
-        (frame(proto=255), "ipv4_unknown_protocol"),
         (frame(options=[b"\x83\x07\x04\x0a\x63\0\1\0"]), "ipv4_source_routed"),
         (frame(options=[b"\x01\x89\x07\x04\x0a\x63\0\1"]), "ipv4_source_routed"),
-        (frame(options=[b"\x07\x00\x04\0"]), "ipv4_bad_options"),
-        (frame(options=[b"\x07\x01\x04\0"]), "ipv4_bad_options"),
-        (frame(options=[b"\x07\x05\x04\0"]), "ipv4_bad_options"),
-        (frame(options=[b"\x01\x01\x01\x07"]), "ipv4_bad_options"),
     ],
 )
 def test_dropped(data: bytes, counter: str) -> None:
     with network_node() as node:
         assert node.exchange(data) == []
         assert node.counters() == {"frames_received": 1, "ipv4_received": 1, counter: 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "counter", "message"),
+    [
+        (frame(proto=17), "ipv4_unknown_protocol", (3, 2, 0)),
+        (frame(proto=255), "ipv4_unknown_protocol", (3, 2, 0)),
+        (frame(options=[b"\x07\x00\x04\0"]), "ipv4_bad_options", (12, 0, 20 << 24)),
+        (frame(options=[b"\x07\x01\x04\0"]), "ipv4_bad_options", (12, 0, 20 << 24)),
+        (frame(options=[b"\x07\x05\x04\0"]), "ipv4_bad_options", (12, 0, 20 << 24)),
+        (frame(options=[b"\x01\x01\x01\x07"]), "ipv4_bad_options", (12, 0, 23 << 24)),
+    ],
+)
+def test_dropped_and_told(data: bytes, counter: str, message: tuple[int, int, int]) -> None:
+    with network_node() as node:
+        greet(node)
+        (told,) = node.exchange(data)
+        fields = icmp.parse(ipv4.parse(told[14:])["payload"])
+        assert fields["valid"] and (fields["type"], fields["code"], fields["rest"]) == message
+        assert fields["payload"] == data[14:]
+        assert node.counters()[counter] == node.counters()["icmp_errors_sent"] == 1
 
 
 @pytest.mark.parametrize(
