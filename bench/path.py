@@ -58,14 +58,14 @@ class Path(Bed[Traffic]):
         return sum(size for place, size in self.node.pool.copied().items() if place not in ("wire", "device"))
 
 
-def _counted(compiled: bool, device_checksums: bool, requests: int) -> float | None:
+def instructions(compiled: bool, device_checksums: bool, requests: int) -> float | None:
     """Instructions a request of the node's turns; None where valgrind is not installed."""
     arguments = f"{int(compiled)},{int(device_checksums)},{requests}"
     found = count_instructions("-m", "bench.path", "--counted", arguments)
     return None if found is None else found[0] / requests
 
 
-def measure(requests: int, rounds: int, instructions: bool, counted_requests: int) -> dict[str, Any]:
+def measure(requests: int, rounds: int, counting: bool, counted_requests: int) -> dict[str, Any]:
     paths = {(compiled, device): Path(compiled, device) for compiled in (True, False) for device in (True, False)}
     times: dict[tuple[bool, bool], list[float]] = {key: [] for key in paths}
     for key, path in paths.items():
@@ -76,7 +76,7 @@ def measure(requests: int, rounds: int, instructions: bool, counted_requests: in
     report: dict[str, Any] = {}
     for name, compiled in (("compiled", True), ("python", False)):
         counts = {
-            device: _counted(compiled, device, counted_requests) if instructions else None for device in (True, False)
+            device: instructions(compiled, device, counted_requests) if counting else None for device in (True, False)
         }
         report[name] = {
             "ns_per_request": statistics.median(times[compiled, True]),

@@ -1,7 +1,9 @@
 """Which build the tests run on: NETAPP_VARIANT, as tools/python sets it, and never another one by accident."""
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if system:
         config.hook.pytest_deselected(items=system)
         items[:] = [item for item in items if item not in system]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collector() -> Iterator[None]:
+    """The many explicit collections look at a module's own objects only, not at all that is loaded."""
+    gc.collect()
+    gc.freeze()
+    yield
