@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
             print(f"without any mutant one of the tests {sound}", file=sys.stderr)
             return 1
         for mutant, nodes in chosen:
-            outcome = mutant.fault() or tree.try_out(mutant, nodes)
+            outcome = mutant.fault(tree.folder) or tree.try_out(mutant, nodes)
             unseen += outcome not in _SEEN
             remark = "" if outcome in _SEEN else "   <-- not seen"
             print(f"{mutant.label:12} {mutant.file:36} {outcome}{remark}", flush=True)
