@@ -294,19 +294,29 @@ class TcpManager:
         self.listeners.setdefault(port, []).append(listener)
         return listener
 
-    def connect(self, address, port: int, factory, local_port: int = 0) -> Connection:
-        """Opens a connection; `factory()` returns its TcpHandler, whose connected() or closed(error) will be called.
-        Raises OSError: no route, no port free, too many connections; ValueError for a port that is none."""
+    def connect(self, address, port: int, factory, local_port: int = 0, local_address=None) -> Connection:
+        """Opens a connection; `factory()` returns its TcpHandler, whose connected() or closed(error) will be called. From
+        `local_address`, else from the one that the route says. Raises OSError: no route, an address that is not ours, no
+        port free, too many connections; ValueError for a port that is none."""
         key: key_t
         c: Connection
         path: Path
         tried: uint32_t
         offset: uint32_t
         hashed: uint32_t = 0
+        local: address_t
         remote: address_t = parse_address(address)
         if not 0 < port < 65536 or not 0 <= local_port < 65536:
             raise ValueError(f"{port if local_port == 0 else local_port} is no port: 1 to 65535")
-        path = network().path(remote)
+        if local_address is None:
+            # RFC 9293, 3.9.1.1 (MUST-44)
+            path = network().path(remote)
+        else:
+            # RFC 9293, 3.9.1.1 (MUST-43)
+            local = parse_address(local_address)
+            if not network().is_local(local):
+                raise OSError(f"{local_address} is not an address of this node")
+            path = network().path_between(local, remote)
         if path is None:
             raise OSError(f"no route to {address}")
         if self.table.count >= self.config.max_connections:

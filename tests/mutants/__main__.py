@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         (mutant, [test.node for test in bound(document)[mutant.label]])
         for document in found
         for mutant in mutants_of(document)
-        if not given.label or mutant.label in given.label or mutant.file in given.label
+        if not given.label or mutant.label in given.label or mutant.files in given.label
     ]
     if not chosen:
         parser.error("no mutant of that name")
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
             outcome = mutant.fault(tree.folder) or tree.try_out(mutant, nodes)
             unseen += outcome not in _SEEN
             remark = "" if outcome in _SEEN else "   <-- not seen"
-            print(f"{mutant.label:12} {mutant.file:36} {outcome}{remark}", flush=True)
+            print(f"{mutant.label:12} {mutant.files:36} {outcome}{remark}", flush=True)
     print(f"{len(chosen)} mutants, {len(chosen) - unseen} seen, {unseen} not")
     return 1 if unseen or wrong else 0
 

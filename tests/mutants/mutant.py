@@ -18,20 +18,18 @@ from tests.conformance.requirement import MET, ROOT, TESTS, Document, bound
 
 
 @dataclass(frozen=True)
-class Mutant:
-    label: str
+class Edit:
     file: str
     old: str
     new: str
 
-    def occurrences(self, root: Path = ROOT) -> int:
+    def fault(self, root: Path) -> str:
+        """Why it cannot be made; empty: it can."""
+        if self.file.endswith(".pxd"):
+            return f"{self.file} is compiled into other modules: choose a .py"
         path = root / self.file
-        return path.read_text().count(self.old) if path.exists() else 0
-
-    def fault(self, root: Path = ROOT) -> str:
-        """Why it cannot be applied; empty: it can."""
-        count = self.occurrences(root)
-        return "" if count == 1 else f"{self.label}: {self.old!r} occurs {count} times in {self.file}"
+        count = path.read_text().count(self.old) if path.exists() else 0
+        return "" if count == 1 else f"{self.old!r} occurs {count} times in {self.file}"
 
     @property
     def module(self) -> str:
@@ -40,9 +38,28 @@ class Mutant:
         return path.with_suffix("").as_posix() if (ROOT / path).with_suffix(".pxd").exists() else ""
 
 
+@dataclass(frozen=True)
+class Mutant:
+    label: str
+    edits: tuple[Edit, ...]
+
+    def fault(self, root: Path = ROOT) -> str:
+        """Why it cannot be applied; empty: it can."""
+        return "; ".join(found for found in (edit.fault(root) for edit in self.edits) if found)
+
+    @property
+    def files(self) -> str:
+        return ", ".join(dict.fromkeys(edit.file for edit in self.edits))
+
+
 def mutants_of(document: Document) -> list[Mutant]:
     path = TESTS / document.folder / "mutants.toml"
-    return [Mutant(**one) for one in tomllib.loads(path.read_text())["mutant"]] if path.exists() else []
+    found = []
+    for entry in tomllib.loads(path.read_text())["mutant"] if path.exists() else []:
+        label = entry.pop("label")
+        also = entry.pop("also", [])
+        found.append(Mutant(label, (Edit(**entry), *(Edit(**one) for one in also))))
+    return found
 
 
 def is_must(label: str) -> bool:
@@ -54,7 +71,7 @@ def faults(document: Document) -> list[str]:
     what has no test."""
     mutants = mutants_of(document)
     tests = bound(document)
-    found = [one.fault() for one in mutants if one.fault()]
+    found = [f"{one.label}: {one.fault()}" for one in mutants if one.fault()]
     found += [f"{one.label}: its mutant breaks no test" for one in mutants if not tests.get(one.label)]
     having = {one.label for one in mutants}
     found += [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conformance.requirement import ROOT
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Edit, Mutant
 
 _PARTS = ("netapp", "appliances", "bench", "tests", "tools", "build/release", "setup.py", "pyproject.toml", "README.md")
 _OUT = ("__pycache__", "lib", "lock")
@@ -58,31 +58,25 @@ class Tree:
 
     def try_out(self, mutant: Mutant, nodes: Sequence[str]) -> str:
         """What becomes of the tests with the mutant in place; the tree is afterwards as it was."""
-        source = self.folder / mutant.file
-        before = source.read_text()
-        times = source.stat()
-        # A module's own is kept, so that it need not be built again; what a .pxd declares is compiled into others.
-        only = mutant.module if source.suffix == ".py" else ""
-        kept = {path: (path.read_bytes(), path.stat()) for path in self._products(mutant)} if only else {}
-        source.write_text(before.replace(mutant.old, mutant.new))
+        kept = {path: (path.read_bytes(), path.stat()) for edit in mutant.edits for path in self._files(edit)}
+        modules = ",".join(edit.module for edit in mutant.edits if edit.module)
         try:
-            if mutant.module and not self.build(only):
+            for edit in mutant.edits:
+                source = self.folder / edit.file
+                source.write_text(source.read_text().replace(edit.old, edit.new))
+            if modules and not self.build(modules):
                 return "does not compile"
             return self.passes(nodes)
         finally:
-            source.write_text(before)
-            if only or not mutant.module:
-                os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
-            for path, (content, when) in kept.items():
+            # With their times, so that nothing needs to be built again.
+            for path, (content, times) in kept.items():
                 path.write_bytes(content)
-                os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
-            if mutant.module and not only and not self.build(""):
-                raise SystemExit("the tree does not build any more")
+                os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def _products(self, mutant: Mutant) -> list[Path]:
-        """The extension of a module, its C and its object."""
-        source = Path(mutant.file)
-        found = list((self.folder / source.parent).glob(f"{source.stem}.*.so"))
+    def _files(self, edit: Edit) -> list[Path]:
+        """A file and what is made of it: extension, C and object."""
+        source = Path(edit.file)
+        found = [self.folder / source, *(self.folder / source.parent).glob(f"{source.stem}.*.so")]
         for folder, suffix in (("c", ".c"), ("o", ".o")):
             found += (self.folder / "build/release" / folder).rglob(f"{source.with_suffix('').as_posix()}{suffix}")
         return found

@@ -133,7 +133,7 @@ DOCUMENT = Document(
         # 3.9.1, the user's interface
         Requirement("MUST-41", "3.9.1.1", "a passive OPEN does not affect connections that are there"),
         Requirement("MUST-42", "3.9.1.1", "LISTEN on a port that a connection is opening from"),
-        Requirement("MUST-43", "3.9.1.1", "the local address can be given", OPEN, _SOON),
+        Requirement("MUST-43", "3.9.1.1", "the local address can be given"),
         Requirement("MUST-44", "3.9.1.1", "else IP chooses it for the SYN"),
         Requirement("MUST-45", "3.9.1.1", "and it stays the same"),
         Requirement("MUST-46", "3.9.1.1", "an OPEN to a broadcast or multicast address is an error"),

@@ -11,6 +11,8 @@ from tests.support.stack import OURS, SECOND, THEIRS, Recorder, Stack, flags_of,
 
 OTHER = "10.99.1.2"
 TWO = InterfaceConfig(f"{OURS}/24", secondary=(f"{OTHER}/24",), announce=False)
+# There is a way to every address.
+ROUTED = InterfaceConfig(f"{OURS}/24", gateway=THEIRS, announce=False)
 
 
 def initial_number(s: Stack, port: int) -> int:
@@ -145,6 +147,30 @@ def test_must_42_listen_on_the_port_of_a_connection_that_opens(state: str) -> No
         assert handler.calls == ["connected"]
 
 
+@pytest.mark.parametrize("address", [OURS, OTHER])
+def test_must_43_the_local_address_can_be_given(address: str) -> None:
+    """To an active OPEN, also where another one is nearer, and to a passive one."""
+    with stack(interface=TWO) as s:
+        s.tcp.connect(THEIRS, 80, Recorder, local_address=address)
+        [frame] = s.frames()
+        assert Ether(frame)[IP].src == address and Ether(frame)[TCP].flags == "S"
+        made = s.listen(7, address=address)
+        s.peer(address=address).open()
+        elsewhere = s.peer(port=40001, address=OURS if address == OTHER else OTHER)
+        elsewhere.send("S")
+        assert flags_of(elsewhere.one()) == "RA" and len(made) == 1
+
+
+@pytest.mark.parametrize("address", [THEIRS, "10.99.0.77", "224.0.0.1", "0.0.0.0"])
+def test_must_43_it_has_to_be_ours(address: str) -> None:
+    with stack() as s:
+        with pytest.raises(OSError):
+            s.tcp.connect(THEIRS, 80, Recorder, local_address=address)
+        with pytest.raises(OSError):
+            s.listen(7, address=address)
+        assert s.frames() == []
+
+
 def test_must_44_ip_chooses_the_address_of_a_syn() -> None:
     """The one on the subnet of the next hop."""
     with stack(interface=TWO) as s:
@@ -173,7 +199,7 @@ def test_must_45_the_local_address_stays(address: str) -> None:
 
 @pytest.mark.parametrize("remote", ["10.99.0.255", "10.99.0.0", "255.255.255.255", "224.0.0.1", "239.1.2.3", "0.0.0.0"])
 def test_must_46_no_connection_to_a_group(remote: str) -> None:
-    with stack(interface=InterfaceConfig(f"{OURS}/24", gateway=THEIRS, announce=False)) as s:
+    with stack(interface=ROUTED) as s:
         with pytest.raises(OSError):
             s.tcp.connect(remote, 80, Recorder)
         assert s.frames() == [] and s.tcp.connections() == []
@@ -184,7 +210,7 @@ def test_must_46_no_connection_to_a_group(remote: str) -> None:
     ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "10.99.0.255", OURS],
 )
 def test_must_63_a_syn_from_an_invalid_address_is_ignored(source: str) -> None:
-    with stack() as s:
+    with stack(interface=ROUTED) as s:
         s.listen()
         s.peer().open()
         syn = IP(src=source, dst=OURS) / TCP(sport=50000, dport=7, flags="S", seq=1)
