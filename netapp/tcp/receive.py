@@ -312,14 +312,15 @@ def finish(c, error):
         c.flags &= ~STARVED
         del tcp.starved[c]
     tcp.table.remove(c)
-    if c.handler is not None and not c.flags & UP_CLOSED:
-        if error is not None:
-            # The user hears of the end at once; what it has not read is lost with the connection.
-            c.received = None
-            c.flags &= ~UP_ANY
-        c.error = error
-        c.flags |= UP_CLOSED
     if c.handler is not None:
+        if error is not None:
+            # The user hears of the end at once; what it has not read is lost with the connection. In TIME_WAIT, too,
+            # where closed() may wait behind it.
+            c.received = None
+            c.flags &= ~(UP_ANY ^ UP_CLOSED)
+        if not c.flags & UP_CLOSED:
+            c.error = error
+            c.flags |= UP_CLOSED
         touch(c)
     return 0
 

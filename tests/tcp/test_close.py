@@ -403,3 +403,17 @@ def test_shutting_the_stack_down_resets_connections_and_tells_each_handler():
         assert s.tcp.connections() == []
     assert [handler.calls for handler in made] == [["connected", "closed"]] * 3
     assert all(isinstance(handler.error, ConnectionAbortedError) for handler in made)
+
+
+def test_abort_in_time_wait_with_unread_data():
+    """closed() waits behind what a paused handler has not read; abort() gives that up."""
+    with stack() as s:
+        handler, peer = opened(s)
+        handler.pause()
+        handler.close()
+        peer.get()
+        peer.send("FA", b"hello")
+        assert s.state() == "TIME_WAIT" and handler.calls == ["connected"]
+        handler.abort()
+        ended(s, handler)
+        assert handler.calls == ["connected", "closed"] and s.state() == "CLOSED"
