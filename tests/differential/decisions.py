@@ -121,7 +121,7 @@ DECISIONS = [
         lambda m: (
             m.state in SYNCHRONIZED + ("SYN_RECEIVED",)
             and m.place.seq < 0 == m.end
-            and (m.answers in (("", "A"), ("A", "")) or m.ours.state == m.state != m.kernel.state)
+            and (m.amounts or m.answers in (("", "A"), ("A", "")) or m.ours.state == m.state != m.kernel.state)
         ),
     ),
     Decision(
