@@ -72,8 +72,7 @@ class Icmp:
                 return 0
         memcpy(at, header, icmp.HEADER_BYTES)
         memset(cython.address(packet.offload), 0, cython.sizeof(packet.offload))
-        # Routers may cut the reply: who asks with a large one learns whether it arrives, and errors about it, which could
-        # be anybody's, need not be believed.
+        # Routers may cut the reply. Errors about it could be anybody's: none lowers the path MTU.
         if path.send_datagram(packet, ipv4.PROTOCOL_ICMP, False):
             counters.icmp_echoed += 1
         else:

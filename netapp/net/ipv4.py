@@ -57,9 +57,7 @@ def _refuse_options(
         if end - option < 2 or option[1] < 2 or option[1] > end - option:
             counters.ipv4_bad_options += 1
             # RFC 1122, 3.2.2.5: the pointer is to the byte that is wrong.
-            send_error(
-                frame, info, icmp.TYPE_PARAMETER_PROBLEM, 0, cython.cast(uint32_t, option - info.header) << 24
-            )
+            send_error(frame, info, icmp.TYPE_PARAMETER_PROBLEM, 0, cython.cast(uint32_t, option - info.header) << 24)
             return True
         option += option[1]
     return False
@@ -133,9 +131,7 @@ def receive_ipv4(interface, frame, to_group):
     if transport == cython.NULL:
         counters.ipv4_unknown_protocol += 1
         # RFC 1122, 3.2.2.1
-        return send_error(
-            frame, cython.address(info), icmp.TYPE_UNREACHABLE, icmp.CODE_PROTOCOL_UNREACHABLE, 0
-        )
+        return send_error(frame, cython.address(info), icmp.TYPE_UNREACHABLE, icmp.CODE_PROTOCOL_UNREACHABLE, 0)
     if load16(info.header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
         frame = interface.manager.reassembly.fragment_arrives(interface, frame, cython.address(info))
         if frame is None:
