@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.netapp.tcp.connection import (
     FIN_QUEUED,
     IN_RECOVERY,
+    PARTIAL,
     STARVED,
     TIMER_PERSIST,
     TIMER_RETRANSMIT,
@@ -37,7 +38,7 @@ def _duplicate(c: Connection, now: uint64_t) -> cython.int:
         if not seq_lt(c.recover, c.snd_una):
             return 0
         c.congestion.loss_detected(c)
-        c.flags |= IN_RECOVERY
+        c.flags = (c.flags & ~PARTIAL) | IN_RECOVERY
         c.recover = c.snd_nxt
         c.tcp.counts.fast_retransmits += 1
         retransmit(c, now)
@@ -50,6 +51,8 @@ def _duplicate(c: Connection, now: uint64_t) -> cython.int:
 def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> cython.int:
     flight: uint32_t = seq_sub(c.snd_nxt, c.snd_una)
     length: uint32_t = acked
+    deadline: uint64_t
+    restarts: cython.bint = True
     if c.flags & TIMING and seq_le(c.timed_seq, ack):
         measured(c, now - c.timed_at)
         c.flags &= ~TIMING
@@ -75,9 +78,15 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
             c.flags &= ~IN_RECOVERY
             c.duplicate_acks = 0
         else:
-            # RFC 6582, 3.2, step 5: a partial acknowledgment; the next hole is lost as well.
+            # RFC 6582, 3.2, step 5: a partial acknowledgment; the next hole is lost as well. Only the first one restarts
+            # the timer: where a window has many holes slow start is quicker than one a round trip (section 4).
             c.congestion.partial(c, acked)
+            deadline = c.deadlines[TIMER_RETRANSMIT]
             retransmit(c, now)
+            if c.flags & PARTIAL and deadline:
+                c.deadlines[TIMER_RETRANSMIT] = deadline
+            c.flags |= PARTIAL
+            restarts = False
     else:
         c.duplicate_acks = 0
         # Behind SND.UNA it stays near: after 2^31 bytes it would seem to lie ahead.
@@ -88,7 +97,7 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
             c.congestion.acknowledged(c, acked)
     if ack == c.snd_nxt:
         stop_timer(c, TIMER_RETRANSMIT)
-    else:
+    elif restarts:
         # RFC 6298 (5.3)
         set_timer(c, TIMER_RETRANSMIT, now + c.rto)
     if c.flags & WAS_FULL and c.send_queue.length <= c.tcp.config.send_limit // 2:

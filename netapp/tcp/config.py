@@ -37,5 +37,7 @@ class TcpConfig:
                 raise ValueError(f"TcpConfig.{name} is {value}: it must be positive")
         if self.receive_window > 1 << 30:
             raise ValueError("TcpConfig.receive_window: at most 1 GiB (RFC 7323, 2.3)")
+        if self.delayed_ack > SECOND // 2:
+            raise ValueError("TcpConfig.delayed_ack: at most 500 ms (RFC 9293, 3.8.6.3)")
         if not self.minimum_rto <= self.initial_rto <= self.maximum_rto:
             raise ValueError("TcpConfig: minimum_rto <= initial_rto <= maximum_rto does not hold")

@@ -56,6 +56,7 @@ cdef enum:
     UP_ANY = 0x3F0000
     NAGLE = 0x1000000            # small segments wait for acknowledgments (RFC 9293, 3.7.4)
     SND_URGENT = 0x2000000       # extras.snd_up is ahead of SND.UNA
+    PARTIAL = 0x8000000          # IN_RECOVERY: a partial acknowledgment came
     RCV_URGENT = 0x4000000       # extras.rcv_up is ahead of what was handed up
 
 cdef enum:

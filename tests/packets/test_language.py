@@ -314,7 +314,7 @@ def test_the_commands_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main([str(good), str(bad), str(foreign)]) == 1
     assert main([str(good), str(foreign)]) == 2
     assert f"{foreign}:1: option --speed" in capsys.readouterr().err
-    assert main([str(good), "-v", "--tcp_delayed_ack=1s"]) == 0
+    assert main([str(good), "-v", "--tcp_delayed_ack=500ms"]) == 0
     assert "outbound sniffed packet:  0.000000 S. 0:0(0) ack 1 win 65535" in capsys.readouterr().out
     assert main([str(tmp_path)]) == 1
     with pytest.raises(SystemExit) as ended:

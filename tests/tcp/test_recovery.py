@@ -172,10 +172,12 @@ def test_a_time_out_leaves_one_segment_and_halves_the_threshold():
         s.advance(200 * MS)
         assert sender.sent() == [0]
         assert sender.acknowledge(1) == [1, 2], "slow start"
-        assert sender.acknowledge(3) == [3, 4, 5, 6]
-        # ssthresh was 5 segments: from here on it is congestion avoidance.
-        assert len(sender.acknowledge(5)) <= 4
-        assert len(sender.acknowledge(7)) <= 3
+        assert sender.acknowledge(3) == [3, 4, 5], "RFC 3465, 2.3: L = 1"
+        assert sender.acknowledge(6) == [6, 7, 8, 9]
+        assert sender.acknowledge(10) == [10, 11, 12, 13, 14]
+        # ssthresh is 5 segments: from here on it is congestion avoidance.
+        assert sender.acknowledge(15) == [15, 16, 17, 18, 19, 20]
+        assert len(sender.acknowledge(21)) == 7
 
 
 def test_a_window_that_is_not_used_does_not_grow():

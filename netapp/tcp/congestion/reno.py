@@ -39,11 +39,15 @@ class Reno:
         return 0
 
     def acknowledged(self, c, acked):
+        most: uint32_t = c.snd_mss
         if c.cwnd >= _LIMIT:
             return 0
         if c.cwnd < c.ssthresh:
-            # RFC 5681, equation (2); RFC 3465, 2.2: at most two segments an acknowledgment (L = 2).
-            c.cwnd += acked if acked < 2 * cython.cast(uint32_t, c.snd_mss) else 2 * cython.cast(uint32_t, c.snd_mss)
+            # RFC 5681, equation (2). RFC 3465, 2.2 and 2.3: at most two segments an acknowledgment (L = 2), but one
+            # where something was lost before.
+            if c.ssthresh >= _LIMIT:
+                most *= 2
+            c.cwnd += acked if acked < most else most
             return 0
         # RFC 5681, 3.1: one segment a window, counted in bytes (RFC 3465, 2.1).
         c.bytes_acked += acked
