@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from netapp.tcp.config import TcpConfig
 from tests.support.stack import MS, SECOND, Recorder, flags_of, stack
 
 
@@ -122,3 +123,8 @@ def test_a_user_time_out_below_the_first_time_out():
         made[0].send(b"lost")
         s.advance(SECOND)
         assert isinstance(made[0].error, TimeoutError)
+
+
+def test_an_acknowledgment_does_not_wait_for_more_than_half_a_second():
+    with pytest.raises(ValueError, match="at most 500 ms"):
+        TcpConfig(delayed_ack=501 * MS)
