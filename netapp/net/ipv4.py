@@ -63,6 +63,17 @@ def _refuse_options(
     return False
 
 
+@cython.cfunc
+@cython.exceptval(-1)
+def _receive_fragment(
+    interface: Interface, frame: Chain, transport: cython.pointer(PyObject), info: cython.pointer(ip_info_t)
+) -> cython.int:
+    whole: Chain = interface.manager.reassembly.fragment_arrives(interface, frame, info)
+    if whole is None:
+        return 0
+    return cython.cast(Transport, transport).receive_packet(whole, info)
+
+
 def receive_ipv4(interface, frame, to_group):
     counters: cython.pointer(net_counters_t) = interface.counters
     head: cython.pointer(iobuf_t) = frame.head
@@ -133,9 +144,7 @@ def receive_ipv4(interface, frame, to_group):
         # RFC 1122, 3.2.2.1
         return send_error(frame, cython.address(info), icmp.TYPE_UNREACHABLE, icmp.CODE_PROTOCOL_UNREACHABLE, 0)
     if load16(info.header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
-        frame = interface.manager.reassembly.fragment_arrives(interface, frame, cython.address(info))
-        if frame is None:
-            return 0
+        return _receive_fragment(interface, frame, transport, cython.address(info))
     return cython.cast(Transport, transport).receive_packet(frame, cython.address(info))
 
 

@@ -27,8 +27,10 @@ def test_kernel_pings_us() -> None:
         interface = network.add_interface(tap.queue, InterfaceConfig(f"{OUR_ADDRESS}/24"))
         kernel = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         until = time.monotonic() + 10
-        for sequence in range(200):
-            payload = bytes(sequence & 255 for _ in range(sequence * 7))
+        # The larger ones come in fragments, and go back in such.
+        lengths = [*range(0, 1400, 7), 1472, 1473, 8000, 20000, 65507]
+        for sequence, length in enumerate(lengths):
+            payload = bytes(sequence + i & 255 for i in range(length))
             kernel.sendto(icmp.build(icmp.ECHO, 0, 0x1234 << 16 | sequence, payload), (OUR_ADDRESS, 0))
             while True:
                 port.poll()
@@ -43,6 +45,7 @@ def test_kernel_pings_us() -> None:
         # Each learned the other's link address by ARP.
         assert [row[0] for row in interface.neighbours] == [HOST_ADDRESS]
         assert f"lladdr {interface.mac}" in ip(f"neigh show {OUR_ADDRESS}")
-        assert network.counters()["icmp_echoed"] == 200
+        assert network.counters()["icmp_echoed"] == len(lengths)
+        assert network.counters()["ipv4_reassembled"] == network.counters()["ipv4_fragmented"] == 4
         kernel.close()
         core.namespace.destroy(NETWORK_MANAGER)
