@@ -201,8 +201,24 @@ def test_a_gateway_that_dies_under_a_live_path_is_left() -> None:
         remote.connect()
         assert remote.given == ["10.99.0.1"]
         remote.alive = {"10.99.0.8"}
-        # In the minute after it answered it is trusted. The packet after that asks it, the next one goes elsewhere.
-        remote.advance(100)
+        # The third retransmission, after 7 s, has it asked (R1: RFC 9293, 3.8.3); it is dead when the fourth goes out.
+        remote.advance(14)
         assert set(remote.given) == {"10.99.0.1"}
-        remote.advance(30)
+        remote.advance(2)
         assert remote.given[-1] == "10.99.0.8"
+        assert remote.asked.count("10.99.0.1") == 1 + 4 + 1
+
+
+def test_a_gateway_is_asked_again_after_a_minute() -> None:
+    """Whether or not somebody doubts it."""
+    with network_node(gateway="10.99.0.1") as node:
+        node.network.add_route("default", "10.99.0.8")
+        node.exchange(*map(tell, ROUTERS))
+        assert gateway_of(node, "192.0.2.1") == "10.99.0.1"
+        node.advance(60)
+        assert gateway_of(node, "192.0.2.1") == "10.99.0.1"
+        node.advance(3.9)
+        assert gateway_of(node, "192.0.2.1") == "10.99.0.1"
+        node.advance(0.1)
+        node.exchange(tell("10.99.0.8"))
+        assert gateway_of(node, "192.0.2.1") == "10.99.0.8"
