@@ -70,7 +70,7 @@ class TapConfig:
     gateway: str | None = _field(None, "the router for what is on no subnet of the appliance's", metavar="ADDRESS")
     route: tuple[str, ...] = _field((), "a static route; may be given several times", metavar="NETWORK=GATEWAY")
     vlan: int | None = _field(None, "the VLAN that appliance and host are on; without it, no tags", range=(1, 4094))
-    detect_conflicts: bool = _field(False, "ask whether an address is free before using it (takes 4 to 9 seconds)")
+    detect_conflicts: bool = _field(False, "ask whether an address is free before using it (takes 4 to 7 seconds)")
     io: str = _field("auto", "how frames are read and written", choices=("auto", "rw", "uring"))
     capture: str | None = _field(None, "record every frame in this pcapng file", metavar="FILE")
 

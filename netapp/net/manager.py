@@ -12,7 +12,7 @@ from cython.cimports.netapp.net.address import format_address, ipv4_of, is_ipv4,
 from cython.cimports.netapp.net.icmp import Icmp
 from cython.cimports.netapp.net.interface import make_interface, make_vlan
 from cython.cimports.netapp.net.ipv4 import make_path
-from cython.cimports.netapp.net.local import make_local
+from cython.cimports.netapp.net.local import PREFERRED, make_local
 from cython.cimports.netapp.wire import ipv4
 from cython.cimports.netapp.wire.bytes import swap32
 
@@ -227,6 +227,11 @@ class NetworkManager:
 
     def remove_local(self, local):
         interface: Interface = local.interface
+        protocol: cython.int
+        if local.state == PREFERRED:
+            for protocol in range(256):
+                if self.transports[protocol] != cython.NULL:
+                    cython.cast(Transport, self.transports[protocol]).address_lost(mapped(local.address))
         interface.locals.remove(local)
         local.end()
         self.routes.remove_subnet(local)

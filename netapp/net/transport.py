@@ -13,6 +13,9 @@ class Transport:
     def error_arrives(self, error):
         return 0
 
+    def address_lost(self, address):
+        return 0
+
 
 class Path:
     def send(self, packet, protocol):

@@ -14,7 +14,7 @@ from cython.cimports.netapp.ebb.ids import CONGESTION_CONTROL_ID
 from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events, turn_time
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
-from cython.cimports.netapp.net.address import address_t, ipv4_of, parse_address, same
+from cython.cimports.netapp.net.address import address_t, format_address, ipv4_of, parse_address, same
 from cython.cimports.netapp.net.key import key_t, same_key
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.ports import FIRST_PORT, PORTS, port_offset
@@ -318,7 +318,7 @@ class TcpManager:
                 raise OSError(f"{local_address} is not an address of this node")
             path = network().path_between(local, remote)
         if path is None:
-            raise OSError(f"no route to {address}")
+            raise OSError(f"no route to {address}{'' if local_address is None else f' from {local_address}'}")
         if self.table.count >= self.config.max_connections:
             raise OSError("too many connections")
         # Before a port is chosen: it may open connections of its own.
@@ -512,6 +512,14 @@ class TcpManager:
 
 
 class TcpTransport:
+    def address_lost(self, address):
+        c: Connection
+        for c in self.tcp.table.all():
+            if same(c.key.local, address):
+                reset(c, ConnectionAbortedError(f"{format_address(address)} is somebody else's address"))
+                deliver(c)
+        return 0
+
     def receive_packet(self, packet, info):
         manager: TcpManager = self.tcp
         header: cython.pointer(cython.const[uint8_t])

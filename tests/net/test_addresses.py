@@ -155,6 +155,21 @@ def test_tcp_answers_from_the_address_that_was_asked() -> None:
         assert exchange(simulation, second, syn("10.99.0.2", "10.97.0.1", 7)) == []
 
 
+def test_a_connection_is_made_from_the_address_that_is_asked_for() -> None:
+    with two_wires(TWO, InterfaceConfig("10.97.0.2/24", announce=False)) as (simulation, node, (first, second)):
+        exchange(simulation, first, ask("10.99.0.2"))
+        with node.core:
+            node.tcp.connect(HOST_ADDRESS, 7, Client)
+            node.tcp.connect(HOST_ADDRESS, 7, Client, local_address="10.99.0.3")
+            node.tcp.connect(HOST_ADDRESS, 7, Client, local_address="10.98.0.2")
+            for address, message in [("10.97.0.2", "no route .* from 10.97.0.2"), ("10.99.0.4", "not an address of this")]:
+                with pytest.raises(OSError, match=message):
+                    node.tcp.connect(HOST_ADDRESS, 7, Client, local_address=address)
+            with pytest.raises(ValueError, match="no IP address"):
+                node.tcp.connect(HOST_ADDRESS, 7, Client, local_address="here")
+        assert exchange(simulation, first) == [f"10.{n} > 10.99.0.1" for n in ("99.0.2", "99.0.3", "98.0.2")]
+
+
 def test_two_nodes_talk_over_the_second_of_two_wires() -> None:
     with Simulation() as simulation:
         wires = [simulation.wire(), simulation.wire()]

@@ -1,15 +1,18 @@
 """Announcing addresses, asking for them before they are used, defending them (RFC 5227)."""
 
 import logging
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
 
 from netapp.net import local
 from netapp.net.config import InterfaceConfig
+from netapp.node.simulation import Simulation
+from tests.support.appliances import Client
 from tests.support.network import HOST_ADDRESS, HOST_MAC, OUR_ADDRESS, OUR_MAC, Node, network_node
 
 BROADCAST = b"\xff" * 6
@@ -156,6 +159,38 @@ def test_an_address_is_given_up_where_that_is_asked_for() -> None:
         assert node.counters()["addresses_lost"] == 1
         assert node.interface.addresses == []
         assert node.exchange(greet(), ping()) == []
+
+
+def test_connections_of_an_address_that_is_given_up_are_reset() -> None:
+    """RFC 5227, 2.4: so that the peers need not find out by time-out."""
+    mine = InterfaceConfig(f"{OUR_ADDRESS}/24", secondary=("10.99.0.3/24",), announce=False, give_up=True)
+    clients = [Client(), Client()]
+    with Simulation() as simulation:
+        wire = simulation.wire()
+        node = simulation.node(wire.a, address=[mine])
+        with simulation.outside:
+            wire.b.send(bytes(greet()))
+            simulation.settle()
+        with node.core:
+            for client, address in zip(clients, (OUR_ADDRESS, "10.99.0.3")):
+                node.tcp.connect(HOST_ADDRESS, 80, partial(lambda one: one, client), local_address=address)
+        with simulation.outside:
+            simulation.settle()
+            for frame in map(Ether, wire.b.receive()):
+                if TCP in frame:
+                    answer = TCP(sport=80, dport=frame[TCP].sport, flags="SA", seq=1, ack=frame[TCP].seq + 1)
+                    ip = IP(src=HOST_ADDRESS, dst=frame[IP].src)
+                    wire.b.send(bytes(Ether(src=HOST_MAC, dst=OUR_MAC) / ip / answer))
+            simulation.settle()
+            wire.b.receive()
+            assert [client.is_connected for client in clients] == [True, True]
+            for _ in range(2):
+                wire.b.send(bytes(claim()))
+            simulation.settle()
+            sent = [Ether(frame) for frame in wire.b.receive()]
+        assert [(frame[IP].src, str(frame[TCP].flags)) for frame in sent if TCP in frame] == [(OUR_ADDRESS, "RA")]
+        assert [client.ended for client in clients] == [True, False]
+        assert "10.99.0.2 is somebody else's address" in str(clients[0].error)
 
 
 def test_our_own_frames_are_no_conflict() -> None:
