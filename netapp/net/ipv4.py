@@ -122,7 +122,6 @@ def receive_ipv4(interface, frame, to_group):
     info.source = mapped(source)
     info.destination = mapped(destination)
     info.multicast = to_group
-    info.header = header
     total_length = load16(header + ipv4.OFFSET_TOTAL_LENGTH)
     if length != total_length:
         frame.trim(length - total_length)
@@ -133,17 +132,18 @@ def receive_ipv4(interface, frame, to_group):
         frame.length -= header_length
     else:
         # The view goes, and its slot may.
-        info.header = interface.manager.keep_header(header)
+        header = cython.cast(cython.pointer(uint8_t), interface.manager.keep_header(header))
         frame.advance(header_length)
+    info.header = header
     if header_length != HEADERS_BYTES:
         if _refuse_options(counters, frame, cython.address(info)):
             return 0
-    transport = interface.manager.transports[info.header[ipv4.OFFSET_PROTOCOL]]
+    transport = interface.manager.transports[header[ipv4.OFFSET_PROTOCOL]]
     if transport == cython.NULL:
         counters.ipv4_unknown_protocol += 1
         # RFC 1122, 3.2.2.1
         return send_error(frame, cython.address(info), icmp.TYPE_UNREACHABLE, icmp.CODE_PROTOCOL_UNREACHABLE, 0)
-    if load16(info.header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
+    if load16(header + ipv4.OFFSET_FRAGMENT) & (ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET):
         return _receive_fragment(interface, frame, transport, cython.address(info))
     return cython.cast(Transport, transport).receive_packet(frame, cython.address(info))
 
