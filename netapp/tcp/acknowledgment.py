@@ -78,8 +78,8 @@ def _progress(c: Connection, ack: uint32_t, acked: uint32_t, now: uint64_t) -> c
             c.flags &= ~IN_RECOVERY
             c.duplicate_acks = 0
         else:
-            # RFC 6582, 3.2, step 5: a partial acknowledgment; the next hole is lost as well. Only the first one restarts
-            # the timer: where a window has many holes slow start is quicker than one a round trip (section 4).
+            # RFC 6582, 3.2, step 5: a partial acknowledgment; the next hole is lost too. Only the first one restarts
+            # the timer: with many holes slow start is quicker than one a round trip (section 4).
             c.congestion.partial(c, acked)
             deadline = c.deadlines[TIMER_RETRANSMIT]
             retransmit(c, now)

@@ -87,7 +87,7 @@ class Connection:
         self.flags |= SND_URGENT | ACK_NOW
 
     def keepalive(self, idle=7200 * _SECOND, interval=75 * _SECOND, count=9):
-        """After `idle` ns of silence the peer is probed, every `interval` ns; it is given up, closed(TimeoutError), when
+        """After `idle` ns of silence the peer is probed, every `interval` ns; it is given up, with TimeoutError, when
         `count` probes stay without an answer. Off unless called; `idle` 0: off again (RFC 9293, 3.8.4)."""
         x: Extras = extras_of(self)
         now: uint64_t = events().now

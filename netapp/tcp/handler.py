@@ -23,8 +23,8 @@ class TcpHandler:
         """The send queue, which had been full, has room."""
 
     def urgent(self, left):
-        """The peer has urgent data: `left` bytes from the next one that receive() will be given (RFC 9293, 3.8.5). Called
-        as soon as that is known, once more when it moves on, and while paused too. One receive() ends at the mark."""
+        """The peer has urgent data: `left` bytes from the next one that receive() is given (RFC 9293, 3.8.5). Called
+        as soon as that is known, again when it moves on, and while paused too. One receive() ends at the mark."""
 
     def delivery_delayed(self):
         """The peer has not acknowledged what was sent three times again (R1, RFC 9293, 3.8.3); it may yet."""

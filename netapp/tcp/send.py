@@ -216,7 +216,8 @@ def _flags(c: Connection, sequence: uint32_t) -> uint32_t:
 @cython.exceptval(-1, check=False)
 def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint32_t, now: uint64_t) -> cython.int:
     """One segment with the queue's next `length` bytes and an acknowledgment; `flags` say whether a FIN is behind them,
-    and urgent data ahead. 0: sent, and the cut moved on. Not 0: not sent, nothing changed; 1: the device's ring is full.
+    and urgent data ahead. 0: sent, and the cut moved on. Not 0: not sent, nothing changed; 1: the device's ring is
+    full.
     """
     segment: Chain = c.tcp.segment
     view: cython.pointer(iobuf_t) = c.cut_view

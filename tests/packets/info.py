@@ -37,7 +37,8 @@ _TCP_INFO = {
     "tcpi_backoff": ("backoff", 1),
 }
 # RFC 9293's names, as Connection has them.
-_ATTRIBUTES = "queued cwnd ssthresh srtt rttvar rto backoff snd_una snd_nxt snd_wnd snd_mss rcv_nxt rcv_adv urgent_left".split()
+_ATTRIBUTES = "queued urgent_left cwnd ssthresh srtt rttvar rto backoff".split()
+_ATTRIBUTES += "snd_una snd_nxt snd_wnd snd_mss rcv_nxt rcv_adv".split()
 
 
 class Unmapped(Exception):
