@@ -269,6 +269,12 @@ class IPv4Path:
         packet.advance(packet.length)
         return False
 
+    def mark(self, ttl, traffic_class):
+        self.header[ipv4.OFFSET_TTL] = ttl
+        self.header[ipv4.OFFSET_TRAFFIC_CLASS] = traffic_class
+        self.header_sum = sum_bytes(self.header, ipv4.HEADER_BYTES_MIN, 0)
+        return 0
+
     def doubt(self):
         if self.neighbour.state != GONE:
             self.interface.neighbours.doubt(self.neighbour)

@@ -56,6 +56,8 @@ cdef class Path:
     # Looks the path MTU up again, and returns it: it went down when an error was accepted, and is forgotten ten minutes
     # later (RFC 1191, 6.3). To be called after an accepted error, after a time-out, and before sending after a pause.
     cdef uint32_t refresh_mtu(self) except? 0
+    # What the IP header of all further packets says (RFC 1122, 3.2.1.6 and 3.2.1.7).
+    cdef int mark(self, uint8_t ttl, uint8_t traffic_class) except -1
     # Negative advice (RFC 1122, 3.3.1.4; RFC 9293, 3.8.3: at R1): nothing came back over this path lately. The next hop
     # is asked whether it is still there; where it does not answer, another gateway is taken.
     cdef int doubt(self) except -1

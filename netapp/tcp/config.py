@@ -28,6 +28,7 @@ class TcpConfig:
     give_up: int = _option(120 * SECOND, "time without an answer after which a connection is given up (R2)")
     syn_give_up: int = _option(180 * SECOND, "the same while connecting")
     syn_received_give_up: int = _option(30 * SECOND, "the same for a half-open connection that a peer began")
+    ttl: int = _option(64, "time to live of the packets that are sent")
     time_wait: int = _option(60 * SECOND, "stay in TIME-WAIT, twice the maximum segment lifetime")
     fin_wait_2: int = _option(60 * SECOND, "silence of a peer that has not closed after which it is given up")
 
@@ -39,5 +40,7 @@ class TcpConfig:
             raise ValueError("TcpConfig.receive_window: at most 1 GiB (RFC 7323, 2.3)")
         if self.delayed_ack > SECOND // 2:
             raise ValueError("TcpConfig.delayed_ack: at most 500 ms (RFC 9293, 3.8.6.3)")
+        if self.ttl > 255:
+            raise ValueError("TcpConfig.ttl: at most 255")
         if not self.minimum_rto <= self.initial_rto <= self.maximum_rto:
             raise ValueError("TcpConfig: minimum_rto <= initial_rto <= maximum_rto does not hold")

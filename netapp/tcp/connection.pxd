@@ -83,6 +83,7 @@ cdef class Connection:
     cdef object factory                      # of an active open
     cdef Listener listener                   # while SYN_RECEIVED of a passive open
     cdef Path path
+    cdef uint8_t ds_field                    # of the packets that are sent
     cdef uint64_t pseudo                     # the pseudo-header's sum without the length
     cdef CongestionControl congestion
     cdef object error                        # what closed() will say
@@ -145,3 +146,6 @@ cdef class Connection:
     cpdef object pause(self)
     cpdef object resume(self)
     cpdef object keepalive(self, uint64_t idle=*, uint64_t interval=*, uint32_t count=*)
+
+# The value, unless it is no traffic class: ValueError.
+cdef uint8_t checked_traffic_class(object value) except? 255

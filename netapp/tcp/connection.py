@@ -37,6 +37,12 @@ _SECOND = cython.declare(uint64_t, 1_000_000_000)
 _live = cython.declare(cython.longlong, 0)
 
 
+def checked_traffic_class(value):
+    if not 0 <= value < 256 or value & 3:
+        raise ValueError(f"{value} is no traffic class: 0 to 252, and a multiple of 4")
+    return value
+
+
 def live_connections():
     """Connection objects alive in this process."""
     return _live
@@ -125,6 +131,18 @@ class Connection:
     @user_timeout.setter
     def user_timeout(self, nanoseconds: int):
         extras_of(self).user_timeout = nanoseconds
+
+    @property
+    def traffic_class(self) -> int:
+        """The octet of IP's header with the Differentiated Services field (RFC 2474), of what is sent (RFC 9293,
+        3.9.1.9, MUST-48, SHLD-21). Its last two bits are ECN's (RFC 3168), and 0."""
+        return self.ds_field
+
+    @traffic_class.setter
+    def traffic_class(self, value: int):
+        self.ds_field = checked_traffic_class(value)
+        if self.path is not None:
+            self.path.mark(self.tcp.config.ttl, self.ds_field)
 
     @property
     def urgent_left(self) -> int:

@@ -1,5 +1,5 @@
 """A listening port."""
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from netapp.net.address cimport address_t
 from netapp.tcp.manager cimport TcpManager
 
@@ -11,4 +11,5 @@ cdef class Listener:
     cdef readonly object factory             # called without arguments for each connection; returns its handler
     cdef readonly uint32_t backlog           # half-open connections at most
     cdef readonly uint32_t half_open
+    cdef readonly uint8_t traffic_class      # of the connections, to begin with
     cpdef object close(self)                 # connections stay; half-open ones are reset

@@ -41,6 +41,7 @@ cdef struct tcp_config_t:
     uint64_t time_wait
     uint64_t fin_wait_2
     uint8_t window_scale
+    uint8_t ttl
 
 cdef struct tcp_counters_t:
     uint64_t segments_in

@@ -15,6 +15,7 @@ from cython.cimports.netapp.event.manager import STAGE_OUTPUT, events, turn_time
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID, Chain, step_over
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, only_reserve, running_pool
 from cython.cimports.netapp.net.address import address_t, format_address, ipv4_of, parse_address, same
+from cython.cimports.netapp.net.ipv4 import DEFAULT_TTL
 from cython.cimports.netapp.net.key import key_t, same_key
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.ports import FIRST_PORT, PORTS, port_offset
@@ -29,6 +30,7 @@ from cython.cimports.netapp.tcp.connection import (
     TOUCHED,
     UP_ANY,
     Connection,
+    checked_traffic_class,
 )
 from cython.cimports.netapp.tcp.handler import TcpHandler, bind_class
 from cython.cimports.netapp.tcp.isn import initial_sequence
@@ -142,6 +144,17 @@ def _forget(queue: cython.pointer(touched_t)) -> cython.void:
         Py_DECREF(c)
 
 
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _take(c: Connection, path: Path, traffic_class: uint8_t) -> cython.int:
+    """The connection's path. RFC 9293, 3.9.2 (MUST-49), 3.9.1.9 (MUST-48)."""
+    c.path = path
+    c.ds_field = traffic_class
+    if traffic_class or c.tcp.config.ttl != DEFAULT_TTL:
+        path.mark(c.tcp.config.ttl, traffic_class)
+    return 0
+
+
 class Output:
     def end_of_turn(self):
         return tcp().send_touched()
@@ -169,6 +182,7 @@ class TcpManager:
         self.config.give_up = config.give_up
         self.config.syn_give_up = config.syn_give_up
         self.config.syn_received_give_up = config.syn_received_give_up
+        self.config.ttl = config.ttl
         self.config.time_wait = config.time_wait
         self.config.fin_wait_2 = config.fin_wait_2
         self.config.window_scale = 0
@@ -266,9 +280,9 @@ class TcpManager:
 
     # --- for appliances ------------------------------------------------------------------------------------------
 
-    def listen(self, port: int, factory, address=None, backlog=None) -> Listener:
+    def listen(self, port: int, factory, address=None, backlog=None, traffic_class: int = 0) -> Listener:
         """Accepts connections to `port`; `factory()` returns the TcpHandler of each. Raises OSError when it is taken,
-        ValueError for a port or address that is none."""
+        ValueError for a port, address or traffic class that is none."""
         listener: Listener
         other: Listener
         wanted: address_t
@@ -291,13 +305,16 @@ class TcpManager:
         listener.address = wanted
         listener.factory = factory
         listener.backlog = self.config.backlog if backlog is None else backlog
+        listener.traffic_class = checked_traffic_class(traffic_class)
         self.listeners.setdefault(port, []).append(listener)
         return listener
 
-    def connect(self, address, port: int, factory, local_port: int = 0, local_address=None) -> Connection:
-        """Opens a connection; `factory()` returns its TcpHandler, whose connected() or closed(error) will be called. From
-        `local_address`, else from the one that the route says. Raises OSError: no route, an address that is not ours, no
-        port free, too many connections; ValueError for a port that is none."""
+    def connect(
+        self, address, port: int, factory, local_port: int = 0, local_address=None, traffic_class: int = 0
+    ) -> Connection:
+        """Opens a connection; `factory()` returns its TcpHandler, whose connected() or closed(error) will be called.
+        From `local_address`, else from the one that the route says. Raises OSError: no route, an address that is not
+        ours, no port free, too many connections; ValueError for a port or traffic class that is none."""
         key: key_t
         c: Connection
         path: Path
@@ -321,6 +338,7 @@ class TcpManager:
             raise OSError(f"no route to {address}{'' if local_address is None else f' from {local_address}'}")
         if self.table.count >= self.config.max_connections:
             raise OSError("too many connections")
+        checked_traffic_class(traffic_class)
         # Before a port is chosen: it may open connections of its own.
         handler = factory()
         key.remote = remote
@@ -338,7 +356,7 @@ class TcpManager:
             raise OSError(f"no local port is free for {address}:{port}")
         self.next_port = cython.cast(uint16_t, (self.next_port + tried + 1) & 0xFFFF)
         c = self.new_connection(cython.address(key), hashed)
-        c.path = path
+        _take(c, path, cython.cast(uint8_t, traffic_class))
         c.pseudo = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, 0)
         c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
         c.snd_mss = c.rcv_mss
@@ -474,7 +492,7 @@ class TcpManager:
             if seq_lt(c.iss, before.snd_nxt):
                 _start_at(c, seq_add(before.snd_nxt, 1))
             finish(before, None)
-        c.path = path
+        _take(c, path, listener.traffic_class)
         c.pseudo = sum_pseudo_header(ipv4_of(path.source), ipv4_of(path.destination), _PROTOCOL, 0)
         c.rcv_mss = cython.cast(uint16_t, path.mtu - 40)
         learn_syn(c, segment)

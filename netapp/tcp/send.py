@@ -12,6 +12,7 @@ from cython.cimports.netapp.drivers.device import FEATURE_CHECKSUM, FEATURE_TSO4
 from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_TCPV4, Chain, offload_t, push_header
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t, new_iobuf, release_slot
 from cython.cimports.netapp.net.address import ipv4_of
+from cython.cimports.netapp.net.ipv4 import DEFAULT_TTL
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.transport import Path
 from cython.cimports.netapp.tcp.connection import (
@@ -512,6 +513,8 @@ def refuse(tcp, segment, info):
     path = network().path_between(info.destination, info.source)
     if path is None:
         return 0
+    if tcp.config.ttl != DEFAULT_TTL:
+        path.mark(tcp.config.ttl, 0)
     tcp.counts.resets_out += 1
     if segment.flags & FLAG_ACK:
         return _send_bare(tcp, path, segment.ports, segment.ack, 0, FLAG_RST)

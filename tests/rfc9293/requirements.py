@@ -155,15 +155,15 @@ DOCUMENT = Document(
         ),
         Requirement("MUST-47", "3.9.1.8", "soft errors are reported to the application", OPEN, _SOON),
         Requirement("SHLD-20", "3.9.1.8", "unless it wants none", OPEN, _SOON),
-        Requirement("MUST-48", "3.9.1.9", "an application can set the Diffserv field", OPEN, _SOON),
-        Requirement("SHLD-21", "3.9.1.9", "also while the connection lasts", OPEN, _SOON),
-        Requirement("SHLD-22", "3.9.1.9", "IP gets it unchanged", OPEN, _SOON),
+        Requirement("MUST-48", "3.9.1.9", "an application can set the Diffserv field"),
+        Requirement("SHLD-21", "3.9.1.9", "also while the connection lasts"),
+        Requirement("SHLD-22", "3.9.1.9", "IP gets it unchanged"),
         Requirement(
             "SHLD-23", "3.9.2", "applications do not change it during a connection", NOT_APPLICABLE, "as SHLD-13"
         ),
         Requirement("MAY-9", "3.9.1.9", "the one received may be passed up", NOT_TAKEN, "nobody asked for it"),
         # 3.9.2, the interface to IP
-        Requirement("MUST-49", "3.9.2", "the time to live is configurable", OPEN, _SOON),
+        Requirement("MUST-49", "3.9.2", "the time to live is configurable"),
         Requirement("MUST-50", "3.9.2", "IP options that TCP does not know are ignored"),
         Requirement("MAY-10", "3.9.2", "the Timestamp option of IP", NOT_TAKEN, "ignored, as RFC 7126 (4.7) allows"),
         Requirement("MAY-11", "3.9.2", "the Record Route option of IP", NOT_TAKEN, "ignored, as RFC 7126 (4.5) allows"),

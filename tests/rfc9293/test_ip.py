@@ -4,6 +4,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, IPOption
 from scapy.layers.l2 import Ether
 
+from netapp.tcp.config import TcpConfig
 from tests.rfc9293.peers import icmp_error
 from tests.support.stack import OURS, THEIRS, Peer, Recorder, Stack, connection_of, stack
 
@@ -129,3 +130,17 @@ def test_shld_26_hard_errors_end_a_connection_that_is_being_opened(code: int) ->
         icmp_error(s, 3, code, frame)
         s.core.settle()
         assert handler.calls == ["closed"] and handler.error is not None
+
+
+@pytest.mark.parametrize("ttl", [1, 64, 255])
+def test_must_49_the_time_to_live_is_configurable(ttl: int) -> None:
+    with stack(TcpConfig(ttl=ttl)) as s:
+        s.echo()
+        connecting(s)
+        peer = s.peer()
+        syn = peer.frame("S")
+        s.send_frame(syn)
+        # And what refuses a connection.
+        s.peer(to=9).send("S")
+        frames = s.frames()
+        assert len(frames) == 2 and {IP(frame[14:]).ttl for frame in frames} == {ttl}

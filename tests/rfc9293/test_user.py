@@ -1,6 +1,9 @@
 """RFC 9293, 3.9.1: the user's calls."""
 
-from tests.support.stack import MS, flags_of, stack
+import pytest
+from scapy.layers.inet import IP
+
+from tests.support.stack import MS, SECOND, THEIRS, Recorder, Stack, connection_of, flags_of, stack
 
 
 def test_must_60_data_is_not_buffered_for_ever() -> None:
@@ -53,3 +56,63 @@ def test_shld_28_segments_are_as_large_as_they_may_be() -> None:
         for _ in range(50):
             made[0].send(b"x" * 90)
         assert [len(segment.data) for segment in peer.get()] == [1000] * 4 + [500]
+
+
+def traffic_classes(s: Stack) -> set[int]:
+    """Of what ours sent since last asked."""
+    return {IP(frame[14:]).tos for frame in s.frames()}
+
+
+def test_must_48_an_application_can_set_the_diffserv_field() -> None:
+    """For a connection that it opens, or accepts, from the first segment on."""
+    with stack() as s:
+        handler = Recorder()
+        s.tcp.connect(THEIRS, 80, lambda: handler, traffic_class=0xB8)
+        s.advance(10 * SECOND)
+        assert traffic_classes(s) == {0xB8}
+        handler.abort()
+        s.listen(traffic_class=0x28)
+        s.peer().send("S")
+        assert traffic_classes(s) == {0x28}
+        # Others are not concerned.
+        s.listen(8)
+        s.peer(to=8, port=40001).send("S")
+        assert traffic_classes(s) == {0}
+
+
+def test_must_48_what_is_none_is_an_error() -> None:
+    with stack() as s:
+        for wrong in (-4, 256, 1, 2, 3):
+            with pytest.raises(ValueError):
+                s.tcp.connect(THEIRS, 80, Recorder, traffic_class=wrong)
+            with pytest.raises(ValueError):
+                s.listen(7, traffic_class=wrong)
+        assert s.frames() == []
+
+
+def test_shld_21_also_while_the_connection_lasts() -> None:
+    with stack() as s:
+        made = s.echo()
+        peer = s.peer().open()
+        for value in (0x20, 0xFC, 0):
+            connection_of(made[0]).traffic_class = value
+            assert connection_of(made[0]).traffic_class == value
+            peer.send("PA", b"hello")
+            [frame] = s.frames()
+            assert IP(frame[14:]).tos == value
+            peer.ack += 5
+
+
+def test_shld_22_ip_gets_it_unchanged() -> None:
+    """In every segment: data, acknowledgments, retransmissions, FIN."""
+    with stack() as s:
+        made = s.echo()
+        peer = s.peer().open()
+        connection_of(made[0]).traffic_class = 0x48
+        peer.send("PA", b"hello")
+        peer.send("A", b"x" * 2000)
+        s.advance(10 * SECOND)
+        made[0].close()
+        peer.send("FA")
+        frames = s.frames()
+        assert len(frames) > 5 and {IP(frame[14:]).tos for frame in frames} == {0x48}
