@@ -156,13 +156,14 @@ def test_tcp_answers_from_the_address_that_was_asked() -> None:
 
 
 def test_a_connection_is_made_from_the_address_that_is_asked_for() -> None:
-    with two_wires(TWO, InterfaceConfig("10.97.0.2/24", announce=False)) as (simulation, node, (first, second)):
+    refused = [("10.97.0.2", "no route .* from 10.97.0.2"), ("10.99.0.4", "not an address of this node")]
+    with two_wires(TWO, InterfaceConfig("10.97.0.2/24", announce=False)) as (simulation, node, (first, _)):
         exchange(simulation, first, ask("10.99.0.2"))
         with node.core:
             node.tcp.connect(HOST_ADDRESS, 7, Client)
             node.tcp.connect(HOST_ADDRESS, 7, Client, local_address="10.99.0.3")
             node.tcp.connect(HOST_ADDRESS, 7, Client, local_address="10.98.0.2")
-            for address, message in [("10.97.0.2", "no route .* from 10.97.0.2"), ("10.99.0.4", "not an address of this")]:
+            for address, message in refused:
                 with pytest.raises(OSError, match=message):
                     node.tcp.connect(HOST_ADDRESS, 7, Client, local_address=address)
             with pytest.raises(ValueError, match="no IP address"):
