@@ -83,7 +83,6 @@ cdef class Connection:
     cdef object factory                      # of an active open
     cdef Listener listener                   # while SYN_RECEIVED of a passive open
     cdef Path path
-    cdef uint8_t ds_field                    # of the packets that are sent
     cdef uint64_t pseudo                     # the pseudo-header's sum without the length
     cdef CongestionControl congestion
     cdef object error                        # what closed() will say
@@ -100,6 +99,7 @@ cdef class Connection:
     cdef uint32_t max_snd_wnd                # largest window the peer ever offered
     cdef readonly uint16_t snd_mss           # payload bytes of a full segment
     cdef uint8_t snd_wnd_shift
+    cdef uint8_t ds_field                    # of the IP header (RFC 2474), in all that is sent
     cdef Chain send_queue
     cdef iobuf_t* cut_view                   # in send_queue, where snd_next_cut is; NULL: snd_next_cut is snd_una
     cdef uint8_t* cut_at                     # the byte, within cut_view; may be its end
