@@ -50,7 +50,7 @@ cdef class Arrivals(FrameReceiver):
 cdef class Meter:
     """Turns of a node, whose clock goes on by `pace` ns in each. An instruction counter is switched by the name of
     measured_turn, and read at that of mark."""
-    cdef readonly uint64_t longest           # ns of the longest turn so far
+    cdef readonly uint64_t longest           # ns of CPU time of the longest turn so far
     cdef int measured_turn(self, EventManager events) except -1
     cdef int mark(self) except -1
     cpdef object count(self)                 # what was measured since the last time is a count of its own

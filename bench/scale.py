@@ -166,7 +166,7 @@ def measure(sizes: list[int]) -> dict[str, Any]:
         counts = [instructions[size][kind] for size in sizes]
         ratio = None if counts[0] is None or counts[-1] is None else counts[-1] / counts[0]
         report["costs"][kind] = {"ns": ns, "instructions": counts, "instructions_ratio": ratio}
-    report["longest_turn_while_connecting_ns"] = [min(run["longest_turn"] for run in times[size]) for size in sizes]
+    report["longest_turn_while_connecting_cpu_ns"] = [min(run["longest_turn"] for run in times[size]) for size in sizes]
     for state in STATES:
         report["memory"][state] = _child("--child", f"memory,{state},{most}")
     report["memory"]["objects"] = {kind.__name__: _size(kind) for kind in (Connection, Chain, Service)}
@@ -185,8 +185,8 @@ def show(report: dict[str, Any]) -> str:
             values = found[name]
             ratio = "-" if None in values else f"{values[-1] / values[0]:.2f}"
             lines.append(f"{title + ', ' + kind:<42}{''.join(f'{number(v):>12}' for v in values)}{ratio:>8}")
-    values = report["longest_turn_while_connecting_ns"]
-    lines.append(f"{'longest turn while connecting, us':<42}{''.join(f'{number(v / 1000):>12}' for v in values)}")
+    values = report["longest_turn_while_connecting_cpu_ns"]
+    lines.append(f"{'longest turn while connecting, CPU us':<42}{''.join(f'{number(v / 1000):>12}' for v in values)}")
     lines += ["", f"{f'bytes a connection, of {sizes[-1]:,}':<42}{'resident':>12}{'pinned':>12}"]
     for state in STATES:
         found = report["memory"][state]

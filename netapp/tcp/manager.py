@@ -121,7 +121,7 @@ def _find(table: ConnectionTable, key: cython.pointer(key_t), hashed: uint32_t) 
         ):
             return cython.cast(Connection, table.entries[at].connection)
         at = (at + 1) & table.mask
-    return None
+    return None if table.before == cython.NULL else table.find_before(key, hashed)
 
 
 @cython.cfunc

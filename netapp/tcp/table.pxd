@@ -1,4 +1,8 @@
-"""The connection table: open addressing, linear probing, deletion by shifting back; O(1), resizes."""
+"""The connection table: open addressing, linear probing, deletion by shifting back; O(1).
+
+It grows a little with each insertion: what was there before moves from the smaller array piece by piece, so that no turn
+is long.
+"""
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from cython cimport final
@@ -15,7 +19,10 @@ cdef struct entry_t:
 cdef class ConnectionTable:
     cdef entry_t* entries
     cdef uint32_t mask
-    cdef readonly uint32_t count
+    cdef readonly uint32_t count             # in both arrays
+    cdef entry_t* before                     # the smaller array, while some have not moved yet; else NULL
+    cdef uint32_t before_mask
+    cdef uint32_t moved                      # places of the smaller array that are empty for good
     cdef uint64_t secret[3]                  # a peer that chooses its ports cannot choose the bucket
     cdef inline uint32_t hash_of(self, key_t* key) noexcept:
         return <uint32_t>(
@@ -24,5 +31,7 @@ cdef class ConnectionTable:
         )
     cdef int insert(self, Connection connection) except -1
     cdef int remove(self, Connection connection) except -1       # 0: it was not in
+    cdef Connection find_before(self, key_t* key, uint32_t hashed)   # in the smaller array; None: not there
     cdef int _grow(self) except -1
+    cdef void _move(self, uint32_t places) noexcept
     cpdef list all(self)
