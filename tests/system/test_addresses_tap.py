@@ -183,3 +183,16 @@ def test_an_address_that_a_host_has_is_not_taken(tmp_path: Path) -> None:
         assert time.monotonic() - began < 12
         assert echo("10.99.0.3") == LENGTH
         assert running.end() == 0
+
+
+def narrow(mtu: int) -> None:
+    """From here to the far host a packet has at most `mtu` bytes; the way back takes more."""
+    ip(f"route replace 192.0.2.0/24 dev near proto kernel scope link src 192.0.2.1 mtu lock {mtu}")
+
+
+def test_replies_to_pings_pass_a_narrow_link(tmp_path: Path) -> None:
+    """The router cuts them."""
+    with netapp(tmp_path, "echo", "--gateway", "10.99.0.1") as running, far_host(3) as inside:
+        narrow(900)
+        assert ping("10.99.0.2", 1472, inside=inside)
+        assert running.end() == 0
