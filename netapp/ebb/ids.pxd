@@ -6,4 +6,5 @@ cdef enum:
     NETWORK_MANAGER_ID = 4
     TCP_ID = 5
     CONGESTION_CONTROL_ID = 6
+    UDP_ID = 7
     FIRST_DYNAMIC_ID = 16

@@ -190,7 +190,7 @@ class IPv4Path:
             return self._send_unresolved(packet)
         if self.interface.queue.transmit(packet):
             return True
-        packet.advance(packet.length)
+        step_over(packet, HEADERS_BYTES)
         return False
 
     def send_datagram(self, packet, protocol, dont_fragment):
@@ -266,7 +266,7 @@ class IPv4Path:
             self.neighbour = interface.neighbours.obtain(next_hop)
         if interface.neighbours.send(self.neighbour, packet):
             return True
-        packet.advance(packet.length)
+        step_over(packet, HEADERS_BYTES)
         return False
 
     def mark(self, ttl, traffic_class):

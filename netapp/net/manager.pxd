@@ -26,10 +26,14 @@ cdef class NetworkManager(Representative):
     cdef uint8_t header[60]                  # of the packet being received, where its slot may go
     cdef Identifications identifications
     cdef ErrorLimit error_limit
+    cdef uint32_t routes_version             # grows with every change
     cdef object entropy                      # for random times; None: they are the longest
     cdef Path path(self, address_t destination)      # None: no route (counted)
     # The same from our address `source`. None: it is not ours, or no route leaves from its interface (counted).
     cdef Path path_between(self, address_t source, address_t destination)
+    # To everybody on the link (RFC 1122, 3.3.6): on a subnet, or with 255.255.255.255, from `source` or, where that is 0,
+    # of the first interface. None: `destination` is no broadcast address.
+    cdef Path broadcast_path(self, address_t source, address_t destination)
     cdef uint32_t next_hop(self, Interface interface, uint32_t source, uint32_t target)  # 0: not to be reached
     cdef bint is_local(self, address_t address)      # one of our unicast addresses, also one not yet in use
     cdef void register_transport(self, uint8_t protocol, Transport transport)

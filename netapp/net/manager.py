@@ -13,6 +13,7 @@ from cython.cimports.netapp.net.icmp import Icmp
 from cython.cimports.netapp.net.interface import make_interface, make_vlan
 from cython.cimports.netapp.net.ipv4 import make_path
 from cython.cimports.netapp.net.local import PREFERRED, make_local
+from cython.cimports.netapp.net.neighbours import EVERYBODY
 from cython.cimports.netapp.wire import ipv4
 from cython.cimports.netapp.wire.bytes import swap32
 
@@ -151,6 +152,23 @@ class NetworkManager:
         self.values.ipv4_no_route += 1
         return None
 
+    def broadcast_path(self, source, destination):
+        target: uint32_t = ipv4_of(destination)
+        interface: Interface
+        own: uint32_t
+        path: Path
+        if not is_ipv4(destination):
+            return None
+        for interface in self.interfaces:
+            if target != EVERYBODY and not interface.is_broadcast(target):
+                continue
+            own = interface.source_for(target) if source.low == 0 else ipv4_of(source)
+            if own != 0 and interface.owns(own):
+                path = make_path(interface, own, target, EVERYBODY)
+                path.broadcast = True
+                return path
+        return None
+
     def _path_over(self, found, source, target):
         if found is None or source == 0 or not self._is_reachable(found, target):
             self.values.ipv4_no_route += 1
@@ -165,7 +183,10 @@ class NetworkManager:
         return route.gateway != 0 or route.interface.is_neighbour(target)
 
     def next_hop(self, interface, source, target):
-        found: Route = self.routes.find(target, interface)
+        found: Route
+        if target == EVERYBODY or interface.is_broadcast(target):
+            return EVERYBODY if interface.owns(source) else 0
+        found = self.routes.find(target, interface)
         if found is None or not interface.owns(source) or not self._is_reachable(found, target):
             return 0
         return found.gateway or target
@@ -257,6 +278,7 @@ class NetworkManager:
 
     def routes_changed(self):
         interface: Interface
+        self.routes_version = (self.routes_version + 1) & 0xFFFFFFFF
         # Paths whose neighbour is GONE look for their route again: nothing else is kept of them.
         for interface in self.interfaces:
             interface.neighbours.renew()

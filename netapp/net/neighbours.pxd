@@ -15,6 +15,10 @@ cdef enum:
     GONE                         # evicted from the table, or its interface is closed
 
 
+cdef enum:
+    EVERYBODY = 0xffffffff       # its link address is known without asking: that of all
+
+
 @final
 cdef class Neighbour:
     """Kept by paths. Who finds it GONE asks the table for another."""

@@ -124,6 +124,10 @@ class Neighbours:
         found.address = address
         found.table = self
         ethernet.write(found.header, _UNKNOWN, interface.link_bytes, ethernet.ETHERTYPE_IPV4)
+        if address == EVERYBODY:
+            memcpy(found.header, _BROADCAST, ethernet.ADDRESS_BYTES)
+            found.state = REACHABLE
+            found.usable = True
         self.entries[address] = found
         return found
 

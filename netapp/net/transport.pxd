@@ -43,9 +43,10 @@ cdef class Path:
     cdef readonly uint32_t features          # Device.features
     cdef address_t source
     cdef address_t destination
+    cdef bint broadcast                      # to everybody on the link
     # Prepends the lower headers and hands the packet to the device, or to the neighbour's queue while its address is
-    # being resolved. Empties `packet` in every case. False: the device's ring is full, the packet was not sent; True
-    # also where it was dropped for another reason, which is counted.
+    # being resolved. False: the device's ring is full, the packet was not sent and is as it was, its offload apart;
+    # otherwise it is empty. True also where it was dropped for another reason, which is counted.
     # Adds its headers' length to offload.csum_start and header_length, which count from the transport's header.
     # Nobody may cut the packet; it is the caller's affair that it is no longer than `mtu` (or is cut by the device).
     cdef bint send(self, Chain packet, uint8_t protocol) except -1

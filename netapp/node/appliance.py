@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from netapp.event.contracts import WallClock
     from netapp.event.manager import EventManager
     from netapp.event.timer import TimerWheel
+    from netapp.net.udp import UdpManager
     from netapp.node.node import Node
     from netapp.tcp.manager import TcpManager
 
@@ -20,8 +21,8 @@ POOL_BYTES = 64 << 20
 class Appliance:
     """The program on top of the stack. The first line of a subclass's docstring is what `netapp list` says of it.
 
-    The attributes are there from before start() until the node is closed. `tcp`, `events` and `timers` are looked up
-    each time, for they may be rebound: what outlives an event keeps the appliance, not them.
+    The attributes are there from before start() until the node is closed. `tcp`, `udp`, `events` and `timers` are looked
+    up each time, for they may be rebound: what outlives an event keeps the appliance, not them.
     """
 
     @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Appliance:
         return self.node.tcp
 
     @property
+    def udp(self) -> UdpManager:
+        return self.node.udp
+
+    @property
     def events(self) -> EventManager:
         return self.node.events
 
@@ -69,7 +74,8 @@ class Appliance:
         raise NotImplementedError(f"{type(self).__name__}.start")
 
     def stop(self) -> None:
-        """The node is about to end: listeners and connections are closed after this call. Gives back what it holds."""
+        """The node is about to end: listeners, connections and sockets are closed after this call. Gives back what it
+        holds."""
 
     def hint(self, address: str) -> str:
         """How to try it from another shell; empty: nothing is said."""

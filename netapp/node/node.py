@@ -15,6 +15,7 @@ from netapp.ebb.core import (
     NETWORK_MANAGER,
     TCP,
     TIMER,
+    UDP,
     Core,
     EbbNamespace,
     EbbRef,
@@ -23,6 +24,7 @@ from netapp.event.manager import EventManager
 from netapp.event.timer import TimerWheel
 from netapp.iobuf.pool import BufferPool
 from netapp.net.manager import NetworkManager
+from netapp.net.udp import UdpManager
 from netapp.node.appliance import POOL_BYTES, Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.platform import Platform
@@ -77,6 +79,7 @@ class Node:
         install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager(platform.entropy))
         install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
         install(TCP, lambda core, ebb_id: TcpManager(config.tcp, platform.entropy))
+        install(UDP, lambda core, ebb_id: UdpManager(platform.entropy))
         self._polling = self.namespace.create(
             lambda core, ebb_id: AdaptivePolling(platform.interrupts, spin=config.spin)
         )
@@ -108,6 +111,7 @@ class Node:
         for device in self.devices:
             self.polling.attach(device.queues[0])
         self.core.get(TCP)
+        self.core.get(UDP)
         appliance = self.appliance
         if appliance is not None:
             appliance.node = self
@@ -133,6 +137,10 @@ class Node:
     @property
     def tcp(self) -> TcpManager:
         return cast(TcpManager, self.core.get(TCP))
+
+    @property
+    def udp(self) -> UdpManager:
+        return cast(UdpManager, self.core.get(UDP))
 
     @property
     def polling(self) -> AdaptivePolling:
@@ -174,6 +182,8 @@ class Node:
                     listener.close()
                 for connection in self.tcp.connections():
                     connection.close()
+                for socket in self.udp.sockets():
+                    socket.close()
             if again or grace <= 0:
                 self._deadline = self.events.now
             self.events.spawn(self._drain)
@@ -208,7 +218,7 @@ class Node:
         self._closed = self.stopped = True
         with self.core:
             self._stop_appliance()
-            for ebb_id in (TCP, *reversed(self._created), CONGESTION_CONTROL, self._polling):
+            for ebb_id in (TCP, UDP, *reversed(self._created), CONGESTION_CONTROL, self._polling):
                 self.namespace.destroy(ebb_id)
             for device in self.devices:
                 device.close()

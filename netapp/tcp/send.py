@@ -263,6 +263,7 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint32
         store16(header + OFFSET_URGENT, cython.cast(uint16_t, ahead if ahead < 65535 else 65535))
     _complete(segment, header, c.path.features, c.pseudo, c.snd_mss)
     if not c.path.send(segment, _PROTOCOL):
+        segment.drop_views()
         c.tcp.counts.transmit_full += 1
         c.cut_view = view
         c.cut_at = at
