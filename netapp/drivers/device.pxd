@@ -6,10 +6,11 @@ cdef enum:
     # Device.features: what the device does for frames that we transmit …
     FEATURE_CHECKSUM = 1         # completes CHECKSUM_PARTIAL
     FEATURE_TSO4 = 2             # cuts GSO_TCPV4 frames of up to 65,535 bytes of IP packet
-    FEATURE_USO = 4
+    FEATURE_USO = 4              # the same of GSO_UDP_L4 frames
     # … and what it may hand us.
     FEATURE_RX_CHECKSUM = 16     # frames marked CHECKSUM_VALID (or CHECKSUM_PARTIAL, which counts as valid)
-    FEATURE_RX_TSO4 = 32         # frames larger than the MTU, scattered over slots
+    FEATURE_RX_TSO4 = 32         # GSO_TCPV4 frames larger than the MTU, scattered over slots
+    FEATURE_RX_USO = 64          # the same of GSO_UDP_L4 frames
 
 
 cdef class FrameReceiver:

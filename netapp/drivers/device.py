@@ -13,6 +13,7 @@ TSO4 = FEATURE_TSO4
 USO = FEATURE_USO
 RX_CHECKSUM = FEATURE_RX_CHECKSUM
 RX_TSO4 = FEATURE_RX_TSO4
+RX_USO = FEATURE_RX_USO
 
 # offload_t, for Python.
 Offload = namedtuple("Offload", ("flags", "gso_type", "header_length", "gso_size", "csum_start", "csum_offset"))

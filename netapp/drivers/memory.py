@@ -14,7 +14,9 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_CHECKSUM,
     FEATURE_RX_CHECKSUM,
     FEATURE_RX_TSO4,
+    FEATURE_RX_USO,
     FEATURE_TSO4,
+    FEATURE_USO,
     FrameReceiver,
     offload_tuple,
     set_offload,
@@ -31,6 +33,7 @@ from cython.cimports.netapp.iobuf.chain import (
     CHECKSUM_VALID,
     GSO_NONE,
     GSO_TCPV4,
+    GSO_UDP_L4,
     Chain,
     new_chain,
     offload_t,
@@ -75,6 +78,8 @@ _LONGEST_HEADERS = cython.declare(uint32_t, 142)  # Ethernet with two VLAN tags,
 _FIN_PSH = cython.declare(uint8_t, 0x09)
 _CWR = cython.declare(uint8_t, 0x80)
 _ALL = cython.declare(cython.int, 0x7FFFFFFF)  # a poll's budget
+_OFFLOADS = cython.declare(uint32_t, FEATURE_CHECKSUM | FEATURE_TSO4 | FEATURE_USO)
+_RX_OFFLOADS = cython.declare(uint32_t, FEATURE_RX_CHECKSUM | FEATURE_RX_TSO4 | FEATURE_RX_USO)
 
 
 @cython.cfunc
@@ -161,13 +166,27 @@ def _copy(queue: MemoryQueue, source: Chain) -> cython.bint:
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _takes_whole(queue: MemoryQueue, frame: Chain) -> cython.bint:
+    """Whether this end takes what is still to be segmented."""
+    return queue.device.features & (FEATURE_RX_USO if frame.offload.gso_type == GSO_UDP_L4 else FEATURE_RX_TSO4) != 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _transport_length(kind: uint8_t, header: cython.pointer(uint8_t)) -> uint32_t:
+    """Bytes of a TCP or UDP header, of a frame to be segmented."""
+    return 8 if kind == GSO_UDP_L4 else (header[12] >> 4) * 4
+
+
+@cython.cfunc
 @cython.inline
 @cython.exceptval(-1, check=False)
 def _arrive(queue: MemoryQueue, source: Chain) -> cython.bint:
     """Puts the peer's foremost frame `source`, or the next segment of it, into `queue.frame`; False: no slots."""
     done: cython.bint
     place: uint64_t
-    if source.offload.gso_type == GSO_TCPV4 and not queue.device.features & FEATURE_RX_TSO4:
+    if source.offload.gso_type != GSO_NONE and not _takes_whole(queue, source):
         queue.ready = False
         queue.frame = queue._segment(source)
         done = queue.frame is not None
@@ -327,11 +346,12 @@ class MemoryQueue:
         copied: uint64_t = _LONGEST_HEADERS if frame.length > _LONGEST_HEADERS else frame.length
         link: uint32_t
         transport: uint64_t
+        least: uint32_t
         limit: uint64_t
         memset(header, 0, cython.sizeof(header))
         frame.copy_out(0, header, copied)
         link = _link_length(header, frame.length)
-        limit = _LONGEST_IP if offload.gso_type == GSO_TCPV4 else self.device.mtu
+        limit = self.device.mtu if offload.gso_type == GSO_NONE else _LONGEST_IP
         if frame.length > limit + link:
             self.count.tx_oversized += 1
             return False
@@ -342,17 +362,22 @@ class MemoryQueue:
                 # The field lies in the receiver's first view.
                 if cython.cast(uint32_t, offload.csum_start) + offload.csum_offset + 2 <= _FIRST_BYTES:
                     return True
-        elif offload.gso_type == GSO_TCPV4 and offload.flags & CHECKSUM_PARTIAL and offload.gso_size:
+        elif (
+            (offload.gso_type == GSO_TCPV4 or offload.gso_type == GSO_UDP_L4)
+            and offload.flags & CHECKSUM_PARTIAL
+            and offload.gso_size
+        ):
             transport = link + (header[link] & 15) * 4
+            least = 8 if offload.gso_type == GSO_UDP_L4 else 20
             if (
-                transport + 20 <= copied
+                transport + least <= copied
                 and load16(header + link - 2) == 0x0800
                 and header[link] >= 0x45
-                and header[link + 9] == 6
-                and (header[transport + 12] >> 4) >= 5
-                and transport + (header[transport + 12] >> 4) * 4 <= copied
+                and header[link + 9] == (17 if offload.gso_type == GSO_UDP_L4 else 6)
+                and _transport_length(offload.gso_type, header + transport) >= least
+                and transport + _transport_length(offload.gso_type, header + transport) <= copied
             ):
-                transport += (header[transport + 12] >> 4) * 4
+                transport += _transport_length(offload.gso_type, header + transport)
                 if transport - link + offload.gso_size <= self.device.mtu:
                     return True
                 self.count.tx_oversized += 1
@@ -365,6 +390,8 @@ class MemoryQueue:
         header: uint8_t[144]
         frame: Chain
         at: cython.pointer(uint8_t)
+        checksum: cython.pointer(uint8_t)
+        pseudo: uint64_t
         link: uint32_t
         transport: uint32_t
         headers: uint32_t
@@ -374,7 +401,7 @@ class MemoryQueue:
         source.copy_out(0, header, _LONGEST_HEADERS if source.length > _LONGEST_HEADERS else source.length)
         link = _link_length(header, source.length)
         transport = link + (header[link] & 15) * 4
-        headers = transport + (header[transport + 12] >> 4) * 4
+        headers = transport + _transport_length(source.offload.gso_type, header + transport)
         last = headers + offset + piece >= source.length
         if last:
             piece = cython.cast(uint32_t, source.length - headers - offset)
@@ -387,21 +414,22 @@ class MemoryQueue:
             store16(at + link + 4, cython.cast(uint16_t, load16(header + link + 4) + offset // source.offload.gso_size))
             memset(at + link + 10, 0, 2)
             store_checksum(at + link + 10, sum_bytes(at + link, transport - link, 0))
-            store32(at + transport + 4, cython.cast(uint32_t, load32(header + transport + 4) + offset))
-            if not last:
-                at[transport + 13] &= ~_FIN_PSH
-            # RFC 3168, 6.1.2: CWR says that the window was reduced once: on the first segment only.
-            if offset:
-                at[transport + 13] &= ~_CWR
-            memset(at + transport + 16, 0, 2)
-            store_checksum(
-                at + transport + 16,
-                sum_chain(
-                    frame,
-                    transport,
-                    sum_pseudo_header(raw32(at + link + 12), raw32(at + link + 16), 6, headers - transport + piece),
-                ),
+            if source.offload.gso_type == GSO_UDP_L4:
+                store16(at + transport + 4, cython.cast(uint16_t, headers - transport + piece))
+                checksum = at + transport + 6
+            else:
+                store32(at + transport + 4, cython.cast(uint32_t, load32(header + transport + 4) + offset))
+                if not last:
+                    at[transport + 13] &= ~_FIN_PSH
+                # RFC 3168, 6.1.2: CWR says that the window was reduced once: on the first segment only.
+                if offset:
+                    at[transport + 13] &= ~_CWR
+                checksum = at + transport + 16
+            memset(checksum, 0, 2)
+            pseudo = sum_pseudo_header(
+                raw32(at + link + 12), raw32(at + link + 16), header[link + 9], headers - transport + piece
             )
+            store_checksum(checksum, sum_chain(frame, transport, pseudo))
             if self.device.features & FEATURE_RX_CHECKSUM:
                 frame.offload.flags = CHECKSUM_VALID
             self.count.rx_segments += 1
@@ -489,13 +517,13 @@ class MemoryEnd:
 @cython.cfunc
 def _end(name: str, mac: bytes, mtu: uint32_t, features: uint32_t, capacity: uint32_t) -> MemoryEnd:
     end: MemoryEnd = MemoryEnd.__new__(MemoryEnd)
-    if features & ~(FEATURE_CHECKSUM | FEATURE_TSO4 | FEATURE_RX_CHECKSUM | FEATURE_RX_TSO4):
+    if features & ~(_OFFLOADS | _RX_OFFLOADS):
         raise ValueError(f"a memory wire does not have all of the features {features:#x}")
     # A segment to cut has its checksum to be completed (VIRTIO 1.2, 5.1.3.1), each way.
-    if features & FEATURE_TSO4 and not features & FEATURE_CHECKSUM:
-        raise ValueError("TSO4 needs CHECKSUM")
-    if features & FEATURE_RX_TSO4 and not features & FEATURE_RX_CHECKSUM:
-        raise ValueError("RX_TSO4 needs RX_CHECKSUM")
+    if features & _OFFLOADS and not features & FEATURE_CHECKSUM:
+        raise ValueError("TSO4 and USO need CHECKSUM")
+    if features & _RX_OFFLOADS and not features & FEATURE_RX_CHECKSUM:
+        raise ValueError("RX_TSO4 and RX_USO need RX_CHECKSUM")
     end.name = name
     end.mac = mac
     end.mtu = mtu

@@ -19,7 +19,9 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_CHECKSUM,
     FEATURE_RX_CHECKSUM,
     FEATURE_RX_TSO4,
+    FEATURE_RX_USO,
     FEATURE_TSO4,
+    FEATURE_USO,
 )
 from cython.cimports.netapp.drivers.linux import EBADFD, POLLIN, POLLOUT, poll, pollfd, readv, writev
 from cython.cimports.netapp.iobuf.chain import (
@@ -27,6 +29,7 @@ from cython.cimports.netapp.iobuf.chain import (
     CHECKSUM_VALID,
     GSO_NONE,
     GSO_TCPV4,
+    GSO_UDP_L4,
     Chain,
     new_chain,
     offload_t,
@@ -67,7 +70,7 @@ _TUNGETIFF = 0x800454D2
 _TUNSETOFFLOAD = 0x400454D0
 _TUNSETVNETHDRSZ = 0x400454D8
 _IFF_TAP, _IFF_MULTI_QUEUE, _IFF_PERSIST, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x0100, 0x0800, 0x1000, 0x4000
-_TUN_F_CSUM, _TUN_F_TSO4 = 0x01, 0x02
+_TUN_F_CSUM, _TUN_F_TSO4, _TUN_F_USO4, _TUN_F_USO6 = 0x01, 0x02, 0x20, 0x40
 
 _VNET_BYTES = cython.declare(uint32_t, 12)
 _ETHERNET_VLAN = cython.declare(uint32_t, 18)
@@ -193,8 +196,8 @@ class TapQueue:
                 return False
         elif kind != GSO_NONE and not header.flags & CHECKSUM_VALID:
             return False
-        # Nothing but TSO4 was asked for.
-        if kind != GSO_NONE and (kind != GSO_TCPV4 or header.gso_size == 0):
+        # Nothing else was asked for.
+        if kind != GSO_NONE and ((kind != GSO_TCPV4 and kind != GSO_UDP_L4) or header.gso_size == 0):
             return False
         offload.flags = header.flags & (CHECKSUM_PARTIAL | CHECKSUM_VALID)
         offload.gso_type = kind
@@ -374,8 +377,13 @@ def _open(name, offloads):
 
 
 def _negotiate(file):
-    """What the kernel may hand us: only what is honoured here, and only what it knows."""
+    """What the kernel may hand us: only what is honoured here, and only what it knows. Those that know of USO (6.2 and
+    later) want both of its bits, and cut what we send, too."""
     for bits, features in (
+        (
+            _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_USO4 | _TUN_F_USO6,
+            FEATURE_RX_CHECKSUM | FEATURE_RX_TSO4 | FEATURE_RX_USO | FEATURE_USO,
+        ),
         (_TUN_F_CSUM | _TUN_F_TSO4, FEATURE_RX_CHECKSUM | FEATURE_RX_TSO4),
         (_TUN_F_CSUM, FEATURE_RX_CHECKSUM),
         (0, 0),

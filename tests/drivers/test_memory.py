@@ -16,8 +16,8 @@ from netapp.iobuf.chain import Chain
 from netapp.iobuf.pool import BufferPool
 from tests.support.pools import core_with_pool
 
-ALL = device.CHECKSUM | device.TSO4 | device.RX_CHECKSUM | device.RX_TSO4
-PARTIAL, VALID, TCPV4 = 1, 2, 1
+ALL = device.CHECKSUM | device.TSO4 | device.USO | device.RX_CHECKSUM | device.RX_TSO4 | device.RX_USO
+PARTIAL, VALID, TCPV4, UDP_L4 = 1, 2, 1, 5
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def with_partial_checksum(frame: Packet, gso_size: int = 0) -> tuple[bytes, Offl
     total = (total & 0xFFFF) + (total >> 16)
     data[transport + at : transport + at + 2] = total.to_bytes(2, "big")
     header = len(data) - len(frame[Raw].load)
-    return bytes(data), Offload(PARTIAL, TCPV4 if gso_size else 0, header, gso_size, transport, at)
+    kind = TCPV4 if TCP in frame else UDP_L4
+    return bytes(data), Offload(PARTIAL, kind if gso_size else 0, header, gso_size, transport, at)
 
 
 def checked(data: bytes) -> Packet:
@@ -263,6 +264,38 @@ def test_segmentation(core, length, tagged, vouched):
     wire.close()
 
 
+def udp_frame(data: bytes, tagged: bool = False, **fields) -> Packet:
+    link = Ether(dst="02:00:00:00:00:0b", src="02:00:00:00:00:0a")
+    if tagged:
+        link = link / Dot1Q(vlan=7)
+    return link / IP(src="10.0.0.1", dst="10.0.0.2", **{"id": 65534, **fields}) / UDP(sport=4000, dport=7) / Raw(data)
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+@pytest.mark.parametrize("vouched", [False, True])
+@pytest.mark.parametrize("length", [1, 1200, 1201, 2400, 20_001, 65_400])
+def test_segmentation_of_udp(core, length, tagged, vouched):
+    wire = MemoryWire(features_a=ALL, features_b=device.RX_CHECKSUM if vouched else 0)
+    wire.a.send(*with_partial_checksum(udp_frame(payload(length), tagged), gso_size=1200))
+    arrived = wire.b.receive_offloaded()
+    assert all(about == Offload(VALID if vouched else 0, 0, 0, 0, 0, 0) for _, about in arrived)
+    count = (length + 1199) // 1200
+    assert len(arrived) == count
+    for i, (data, _) in enumerate(arrived):
+        expected = udp_frame(payload(length)[i * 1200 : (i + 1) * 1200], tagged, id=(65534 + i) % 65536)
+        assert bytes(checked(data)) == bytes(expected)
+    assert wire.b.counters()["rx_segments"] == count
+    wire.close()
+
+
+@pytest.mark.parametrize(("features", "count"), [(device.RX_USO, 1), (device.RX_TSO4, 3)])
+def test_who_takes_large_udp_frames_gets_them_whole(core, features, count):
+    wire = MemoryWire(features_a=ALL, features_b=features | device.RX_CHECKSUM)
+    wire.a.send(*with_partial_checksum(udp_frame(payload(3000)), gso_size=1200))
+    assert len(wire.b.receive()) == count
+    wire.close()
+
+
 def test_segments_keep_to_the_budget(core):
     wire = MemoryWire(features_a=ALL)
     port = RawPort(wire.b.queue)
@@ -279,6 +312,7 @@ def test_segments_keep_to_the_budget(core):
         Offload(PARTIAL, TCPV4, 66, 0, 34, 16),
         Offload(PARTIAL, 4, 66, 1448, 34, 16),
         Offload(0, TCPV4, 66, 1448, 34, 16),
+        Offload(PARTIAL, UDP_L4, 42, 1200, 34, 6),
     ],
 )
 def test_offloads_that_do_not_fit_are_dropped(core, offload):
@@ -289,12 +323,12 @@ def test_offloads_that_do_not_fit_are_dropped(core, offload):
     wire.close()
 
 
-@given(st.binary(min_size=0, max_size=200), st.integers(0, 70_000))
-@settings(deadline=None, max_examples=100)
-def test_nonsense_to_segment_harms_nobody(head, length):
+@given(st.binary(min_size=0, max_size=200), st.integers(0, 70_000), st.sampled_from([TCPV4, UDP_L4]))
+@settings(deadline=None, max_examples=200)
+def test_nonsense_to_segment_harms_nobody(head, length, kind):
     with core_with_pool(size=4 << 20):
         wire = MemoryWire(features_a=ALL)
-        wire.a.send(head + bytes(length), Offload(PARTIAL, TCPV4, 54, 1000, 34, 16))
+        wire.a.send(head + bytes(length), Offload(PARTIAL, kind, 54, 1000, 34, 16))
         arrived = wire.b.receive()
         assert all(len(data) <= 1514 for data in arrived)
         wire.close()
@@ -334,7 +368,10 @@ def test_a_closed_end_takes_everything_back(core):
     assert core.pool.live_slots() == 0
 
 
-@pytest.mark.parametrize("wrong", [{"capacity": 0}, {"capacity": 100}, {"mtu": 20}, {"features_a": device.TSO4}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"capacity": 0}, {"capacity": 100}, {"mtu": 20}, {"features_a": device.TSO4}, {"features_b": device.RX_USO}],
+)
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError):
         MemoryWire(**wrong)

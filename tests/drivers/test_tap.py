@@ -27,7 +27,7 @@ from tests.support.pools import core_with_pool
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PARTIAL, TCPV4 = 1, 1
+PARTIAL, TCPV4, UDP_L4 = 1, 1, 5
 OURS, HOSTS = "10.99.0.2", "10.99.0.1"
 
 
@@ -91,13 +91,15 @@ def partial(frame, gso_size=0):
     total = (total & 0xFFFF) + (total >> 16)
     data[34 + at : 36 + at] = total.to_bytes(2, "big")
     headers = 34 + (20 if TCP in frame else 8)
-    return bytes(data), Offload(PARTIAL, TCPV4 if gso_size else 0, headers, gso_size, 34, at)
+    kind = TCPV4 if TCP in frame else UDP_L4
+    return bytes(data), Offload(PARTIAL, kind if gso_size else 0, headers, gso_size, 34, at)
 
 
 def test_offloads_are_negotiated_and_addresses_set(core):
     with peer() as host:
         every = device.CHECKSUM | device.TSO4 | device.RX_CHECKSUM | device.RX_TSO4
-        assert host.tap.features == every
+        # Kernels before 6.2 do not know of USO.
+        assert host.tap.features in (every, every | device.USO | device.RX_USO)
         assert host.tap.mtu == 1500
         assert host.tap.mac == stable_mac("tap-test") and host.tap.mac[0] & 3 == 2
         assert host.ours != host.hosts
@@ -197,6 +199,28 @@ def test_large_segments_both_ways(core):
             assert bytes(seen) == data
             assert largest > 10_000
             send(seq=1001 + 43_800, ack=ack + len(seen), flags="RA")
+
+
+def test_segments_of_udp_both_ways(core):
+    """Datagrams that the kernel's socket sends in one go come in one frame, and it cuts what we send so."""
+    data = os.urandom(60_000)
+    with peer() as host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
+        if not host.tap.features & device.USO:
+            pytest.skip("this kernel has no USO for taps")
+        theirs.bind((HOSTS, 5000))
+        theirs.settimeout(5)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        datagrams = host.headers(UDP(sport=6000, dport=5000)) / Raw(data)
+        assert host.port.send(*partial(datagrams, 1200))
+        arrived = [theirs.recv(65536) for _ in range(50)]
+        assert [len(one) for one in arrived] == [1200] * 50 and b"".join(arrived) == data
+
+        theirs.connect((OURS, 6000))
+        theirs.setsockopt(socket.IPPROTO_UDP, 103, 1200)  # UDP_SEGMENT
+        theirs.send(data)
+        frame, raw, offload = next(host.received(lambda frame: UDP in frame and frame[UDP].dport == 6000))
+        assert (offload.flags, offload.gso_type, offload.gso_size) == (PARTIAL, UDP_L4, 1200)
+        assert raw[42:] == data
 
 
 def test_a_frame_of_very_many_views(core):

@@ -6,7 +6,7 @@ import dpkt
 import pytest
 from scapy.layers.l2 import ARP, Ether
 
-from netapp.drivers.device import CHECKSUM, RX_CHECKSUM, Offload
+from netapp.drivers.device import CHECKSUM, RX_CHECKSUM, RX_USO, USO, Offload
 from netapp.iobuf.chain import Chain
 from netapp.net.udp_socket import Endpoint, UdpHandler
 from tests.support.datagrams import BROADCAST, Datagrams, Recorder, datagrams, packet_of
@@ -314,6 +314,61 @@ def test_a_full_ring_in_the_middle_of_segments() -> None:
         assert len(data) == 3000
         assert net.counters == {"datagrams_out": 2, "cut_out": 2, "transmit_full": 1}
         del data
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_segments_are_cut_by_the_device(whole: bool) -> None:
+    payload = bytes(i * 7 & 255 for i in range(5000))
+    features = RX_CHECKSUM | RX_USO if whole else 0
+    with datagrams(features_a=CHECKSUM | USO, features_b=features) as net:
+        handler = net.bind(7)
+        assert handler.send_to(payload, HOST_ADDRESS, 53, 1200) == 5
+        net.node.core.settle()
+        frames = net.node.host.receive_offloaded()
+        assert net.counters == {"datagrams_out": 5}
+        if whole:
+            ((frame, offload),) = frames
+            assert frame[42:] == payload and frame[38:40] == (5008).to_bytes(2, "big")
+            assert offload == Offload(1, 5, 42, 1200, 34, 6)
+        else:
+            packets = [packet_of(frame) for frame, _ in frames]
+            assert [len(packet.data.data) for packet in packets] == [1200] * 4 + [200]
+            assert b"".join(packet.data.data for packet in packets) == payload
+
+
+def test_more_segments_than_a_packet_holds() -> None:
+    payload = bytes(i * 7 & 255 for i in range(150_000))
+    with datagrams(features_a=CHECKSUM | USO) as net:
+        handler = net.bind(7)
+        assert handler.send_to(payload, HOST_ADDRESS, 53, 1000) == 150
+        assert b"".join(packet.data.data for packet in net.sent()) == payload
+
+
+@pytest.mark.parametrize("features", [0, RX_CHECKSUM | RX_USO])
+def test_datagrams_of_one_frame_are_cut_by_reference(features: int) -> None:
+    payload = bytes(i * 7 & 255 for i in range(5000))
+    with datagrams(features_a=features, features_b=CHECKSUM | USO) as net:
+        handler = net.bind(7, receive=echo)
+        data = bytearray(net.frame(payload))
+        pseudo = data[26:34] + bytes([0, 17]) + (5008).to_bytes(2, "big")
+        data[40:42] = (~dpkt.in_cksum(bytes(pseudo)) & 0xFFFF).to_bytes(2, "big")
+        copied = net.node.pool.copied()
+        assert net.node.host.send(data, Offload(1, 5, 42, 1200, 34, 6))
+        replies = net.sent()
+        assert [len(one) for one in handler.received] == [1200] * 4 + [200]
+        assert b"".join(handler.received) == payload
+        assert b"".join(packet.data.data for packet in replies) == payload
+        copied["user"] += 5000  # the recorder's
+        assert net.node.pool.copied() == copied
+        assert net.counters.get("cut_in", 0) == (5 if features else 0)
+
+
+def test_a_socket_that_closes_gets_no_more_of_a_frame() -> None:
+    with datagrams(features_a=RX_CHECKSUM | RX_USO, features_b=CHECKSUM | USO) as net:
+        handler = net.bind(7, receive=lambda self, datagram, source: self.close())
+        assert net.node.host.send(net.frame(bytes(5000)), Offload(1, 5, 42, 1200, 34, 6))
+        net.node.core.settle()
+        assert handler.calls == ["receive", "closed"]
 
 
 # --- sockets with a peer -----------------------------------------------------------------------------------------
