@@ -66,6 +66,7 @@ cdef class UdpManager(Representative):
     cdef list blocked                        # sockets that met a full ring
     cdef UdpSocket find(self, key_t* key)    # the one that a datagram with this key is for; None
     cdef Path path(self, UdpSocket socket, address_t destination)    # None: there is no way
+    cdef bint sends_to(self, address_t destination) noexcept         # lately, from a socket without a peer
     cdef int block(self, UdpSocket socket) except -1
     cdef int forget(self, UdpSocket socket) except -1
     cpdef list sockets(self)

@@ -17,6 +17,7 @@ from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, CHECKSUM_VALID,
 from cython.cimports.netapp.iobuf.keys import KeyTable
 from cython.cimports.netapp.iobuf.mix import mix
 from cython.cimports.netapp.net.address import address_t, format_address, ipv4_of, parse_address, same
+from cython.cimports.netapp.net.icmp_errors import send_error
 from cython.cimports.netapp.net.ipv4 import DEFAULT_TTL
 from cython.cimports.netapp.net.key import key_t
 from cython.cimports.netapp.net.manager import NetworkManager, network
@@ -135,9 +136,12 @@ class UdpManager:
 
     # --- for appliances ------------------------------------------------------------------------------------------
 
-    def bind(self, port: int, handler, address=None, broadcast=False, ttl=DEFAULT_TTL, traffic_class=0) -> UdpSocket:
+    def bind(
+        self, port: int, handler, address=None, broadcast=False, ttl=DEFAULT_TTL, traffic_class=0, dont_fragment=False
+    ) -> UdpSocket:
         """A socket on `port` (0: one that is free), of one of our addresses or of all. `broadcast`: it receives what is
-        sent to everybody on the link, too, and may send so. Raises OSError when the port is taken, ValueError for a
+        sent to everybody on the link, too, and may send so. `dont_fragment`: what is longer than the path MTU is
+        refused, not cut. Raises OSError when the port is taken, ValueError for a
         port or address that is none."""
         key: key_t
         if not 0 <= port < 65536:
@@ -151,7 +155,7 @@ class UdpManager:
                 raise OSError(errno.EADDRINUSE, f"port {port} has a socket already")
         else:
             _choose_port(self, cython.address(key))
-        return _open(self, cython.address(key), handler, broadcast, ttl, traffic_class)
+        return _open(self, cython.address(key), handler, broadcast, ttl, traffic_class, dont_fragment)
 
     def connect(
         self,
@@ -163,6 +167,7 @@ class UdpManager:
         broadcast=False,
         ttl=DEFAULT_TTL,
         traffic_class=0,
+        dont_fragment=False,
     ) -> UdpSocket:
         """A socket with a peer: send() goes there, and only what comes from there is received. No packet is exchanged.
         Raises OSError: no route, no port free, port taken; ValueError for a port or address that is none."""
@@ -189,7 +194,7 @@ class UdpManager:
             _choose_port(self, cython.address(key))
         elif _exact(self, cython.address(key)) is not None:
             raise OSError(errno.EADDRINUSE, f"port {local_port} has a socket for {address}:{port} already")
-        return _open(self, cython.address(key), handler, broadcast, ttl, traffic_class)
+        return _open(self, cython.address(key), handler, broadcast, ttl, traffic_class, dont_fragment)
 
     def sockets(self):
         """All of them."""
@@ -242,6 +247,13 @@ class UdpManager:
             entry.source = socket.key.local
             entry.marks = marks
         return made
+
+    def sends_to(self, destination):
+        i: cython.int
+        for i in range(PATHS):
+            if self.paths[i].path != cython.NULL and same(self.paths[i].destination, destination):
+                return True
+        return False
 
     def block(self, socket):
         if not socket.blocked:
@@ -314,7 +326,9 @@ def _choose_port(manager: UdpManager, key: cython.pointer(key_t)) -> cython.int:
 
 
 @cython.cfunc
-def _open(manager: UdpManager, key: cython.pointer(key_t), handler, broadcast, ttl, traffic_class) -> UdpSocket:
+def _open(
+    manager: UdpManager, key: cython.pointer(key_t), handler, broadcast, ttl, traffic_class, dont_fragment
+) -> UdpSocket:
     s: UdpSocket = UdpSocket.__new__(UdpSocket)
     port: uint32_t = key.ports & 0xFFFF
     if not isinstance(handler, UdpHandler):
@@ -325,6 +339,7 @@ def _open(manager: UdpManager, key: cython.pointer(key_t), handler, broadcast, t
     s.udp = manager
     s.key = key[0]
     s.broadcast = broadcast
+    s.dont_fragment = dont_fragment
     s.binding = bind_class(type(handler))
     s.handler = cython.cast(UdpHandler, handler)
     s.handler.socket = s
@@ -360,6 +375,12 @@ def _deliver(s: UdpSocket, datagram: Chain, info: cython.pointer(ip_info_t), por
     source.local = info.destination
     source.port = port
     source.broadcast = info.multicast
+    source.ttl = info.header[ipv4.OFFSET_TTL]
+    source.traffic_class = info.header[ipv4.OFFSET_TRAFFIC_CLASS]
+    source.options = None
+    if ipv4.header_length(info.header) != ipv4.HEADER_BYTES_MIN:
+        # RFC 1122, 4.1.3.2: IP's options are passed up.
+        source.options = cython.cast(bytes, info.header[ipv4.HEADER_BYTES_MIN : ipv4.header_length(info.header)])
     s.udp.counts.datagrams_in += 1
     return hand_up(s, datagram)
 
@@ -421,8 +442,11 @@ class UdpTransport:
         key.ports = cython.cast(uint32_t, port) << 16 | load16(header + wire.OFFSET_DESTINATION_PORT)
         s = manager.find(cython.address(key))
         if s is None:
+            # RFC 1122, 4.1.3.1; to a group nobody answers (3.2.2).
             manager.counts.dropped_no_socket += 1
-            return 0
+            if info.multicast:
+                return 0
+            return send_error(packet, info, icmp.TYPE_UNREACHABLE, icmp.CODE_PORT_UNREACHABLE, 0)
         if info.multicast and not s.broadcast:
             manager.counts.dropped_broadcast += 1
             return 0
@@ -436,11 +460,12 @@ class UdpTransport:
         return _deliver(s, packet, info, port)
 
     def error_arrives(self, error):
-        # RFC 1122, 4.1.3.3: every one is passed up.
+        # RFC 1122, 4.1.3.3: every one is passed up. It is believed of a path that is in use: anybody can make it up.
         manager: UdpManager = self.udp
         key: key_t
         s: UdpSocket
         destination: Endpoint
+        believed: cython.bint
         key.remote = error.destination
         key.local = error.source
         key.ports = cython.cast(uint32_t, load16(error.header + wire.OFFSET_DESTINATION_PORT)) << 16
@@ -454,5 +479,6 @@ class UdpTransport:
         destination.remote = error.destination
         destination.local = error.source
         destination.port = cython.cast(uint16_t, key.ports >> 16)
+        believed = s.is_connected() or manager.sends_to(error.destination)
         tell_error(s, _error_of(error), destination)
-        return 1
+        return believed

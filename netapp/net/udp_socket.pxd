@@ -16,6 +16,10 @@ cdef class Endpoint:
     cdef address_t local                     # of a datagram's: the address of ours that it was sent to
     cdef readonly uint16_t port
     cdef readonly bint broadcast             # it was sent to everybody on the link
+    # As the datagram came: of its IP header.
+    cdef readonly uint8_t ttl
+    cdef readonly uint8_t traffic_class
+    cdef readonly bytes options              # IP's; None: none
 
 
 cdef class UdpHandler:
@@ -59,6 +63,7 @@ cdef class UdpSocket:
     cdef readonly uint8_t ttl
     cdef readonly uint8_t traffic_class
     cdef readonly bint broadcast             # may send to broadcast addresses, and receives what was sent to them
+    cdef readonly bint dont_fragment         # what is longer than the path MTU is refused, not cut
     cdef bint in_callback
     cdef bint in_receive
     cdef bint blocked                        # on the manager's list of those that met a full ring

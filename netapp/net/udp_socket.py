@@ -41,6 +41,7 @@ _log = logging.getLogger("netapp.net")
 
 # Bytes up to which sending copies: a reference to them would cost more.
 _SMALL_SEND = cython.declare(cython.Py_ssize_t, 256)
+_HEADERS = cython.declare(uint32_t, udp.HEADER_BYTES + ipv4.HEADER_BYTES_MIN)
 
 
 @cython.freelist(64)
@@ -153,7 +154,14 @@ def _chain_of(data) -> Chain:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def _transmit(manager: UdpManager, path: Path, packet: Chain, ports: uint32_t, segment_size: uint32_t) -> cython.int:
+def _transmit(
+    manager: UdpManager,
+    path: Path,
+    packet: Chain,
+    ports: uint32_t,
+    segment_size: uint32_t,
+    dont_fragment: cython.bint,
+) -> cython.int:
     """One frame. 0: the ring is full, and the packet is as it was, unless IP had to cut it."""
     length: uint32_t = cython.cast(uint32_t, packet.length) + udp.HEADER_BYTES
     header: cython.pointer(uint8_t) = packet.prepend(udp.HEADER_BYTES, PLACE_NETWORK)
@@ -180,7 +188,7 @@ def _transmit(manager: UdpManager, path: Path, packet: Chain, ports: uint32_t, s
         # The device completes no checksum over several fragments.
         checksum = udp.stored(fold(sum_chain(packet, 0, pseudo)))
     memcpy(header + udp.OFFSET_CHECKSUM, cython.address(checksum), 2)
-    if path.send(packet, ipv4.PROTOCOL_UDP):
+    if path.send_datagram(packet, ipv4.PROTOCOL_UDP, dont_fragment):
         return 1
     if packet.head != cython.NULL:
         step_over(packet, udp.HEADER_BYTES)
@@ -195,7 +203,7 @@ def _send_segments(
     """In frames that the device cuts, or in datagrams that are cut here; how many datagrams were handed over."""
     offloaded: cython.bint = (
         path.features & (FEATURE_USO | FEATURE_CHECKSUM) == FEATURE_USO | FEATURE_CHECKSUM
-        and segment_size + udp.HEADER_BYTES + ipv4.HEADER_BYTES_MIN <= path.mtu
+        and segment_size + _HEADERS <= path.refresh_mtu()
     )
     largest: uint32_t = LONGEST_PAYLOAD - LONGEST_PAYLOAD % segment_size if offloaded else segment_size
     piece: Chain
@@ -204,7 +212,7 @@ def _send_segments(
     while data.length:
         piece = data.take_front(largest if data.length > largest else data.length)
         number = (cython.cast(uint32_t, piece.length) + segment_size - 1) // segment_size
-        if not _transmit(manager, path, piece, ports, segment_size if number > 1 else 0):
+        if not _transmit(manager, path, piece, ports, segment_size if number > 1 else 0, s.dont_fragment):
             manager.counts.transmit_full += 1
             piece.move_from(data)
             data.move_from(piece)
@@ -229,6 +237,8 @@ def _send(s: UdpSocket, path: Path, given, port: uint16_t, segment_size: uint32_
         longest = segment_size
     if longest > LONGEST_PAYLOAD:
         raise OSError(errno.EMSGSIZE, f"a datagram of {longest} bytes: at most {LONGEST_PAYLOAD}")
+    if s.dont_fragment and longest + _HEADERS > path.refresh_mtu():
+        raise OSError(errno.EMSGSIZE, f"a datagram of {longest} bytes: the path takes {path.mtu - _HEADERS}")
     if segment_size and data.length > segment_size:
         return _send_segments(s, manager, path, data, ports, segment_size)
     # The last packet's chain, unless it waits somewhere, for an address say.
@@ -236,7 +246,7 @@ def _send(s: UdpSocket, path: Path, given, port: uint16_t, segment_size: uint32_
         packet = Chain.__new__(Chain)
         manager.packet = packet
     packet.move_from(data)
-    if _transmit(manager, path, packet, ports, 0):
+    if _transmit(manager, path, packet, ports, 0, s.dont_fragment):
         manager.counts.datagrams_out += 1
         return 1
     manager.counts.transmit_full += 1
@@ -351,7 +361,7 @@ class UdpSocket:
         """Of the path to the peer, bytes of an IP packet."""
         if not self.is_connected():
             raise OSError(errno.EDESTADDRREQ, "the socket has no peer")
-        return self.peer_path().mtu
+        return self.peer_path().refresh_mtu()
 
     def __repr__(self):
         return f"<UdpSocket {self.local} {self.remote or '*'}>"

@@ -218,7 +218,7 @@ def test_segments_of_udp_both_ways(core):
         theirs.connect((OURS, 6000))
         theirs.setsockopt(socket.IPPROTO_UDP, 103, 1200)  # UDP_SEGMENT
         theirs.send(data)
-        frame, raw, offload = next(host.received(lambda frame: UDP in frame and frame[UDP].dport == 6000))
+        _, raw, offload = next(host.received(lambda frame: UDP in frame and frame[UDP].dport == 6000))
         assert (offload.flags, offload.gso_type, offload.gso_size) == (PARTIAL, UDP_L4, 1200)
         assert raw[42:] == data
 

@@ -4,6 +4,7 @@ import errno
 
 import dpkt
 import pytest
+from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import ARP, Ether
 
 from netapp.drivers.device import CHECKSUM, RX_CHECKSUM, RX_USO, USO, Offload
@@ -147,8 +148,11 @@ def test_a_checksum_that_the_device_vouches_for() -> None:
 
 def test_nobody_there() -> None:
     with datagrams() as net:
-        net.arrives(dport=9)
-        assert net.counters == {"dropped_no_socket": 1}
+        (frame,) = net.arrives(b"hello", dport=9)
+        packet = packet_of(frame)
+        assert (packet.p, packet.data.type, packet.data.code) == (1, 3, 3)
+        assert net.arrives(dport=9, mac=b"\xff" * 6, dst=BROADCAST) == []
+        assert net.counters == {"dropped_no_socket": 2}
 
 
 # --- sending -----------------------------------------------------------------------------------------------------
@@ -601,3 +605,143 @@ def test_sixteen_senders_at_once() -> None:
         frames = [net.frame(b"%d" % i, sport=1000 + i) for i in range(16)]
         answers = [packet_of(frame).data for frame in net.node.exchange(*frames)]
         assert [(answer.dport, answer.data) for answer in answers] == [(1000 + i, b"%d" % i) for i in range(16)]
+
+
+# --- ICMP errors, long datagrams ---------------------------------------------------------------------------------
+
+
+def sent_frame(net: Datagrams) -> bytes:
+    net.node.core.settle()
+    (frame,) = net.node.host.receive()
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("type", "code", "number"),
+    [
+        (3, 0, errno.ENETUNREACH),
+        (3, 1, errno.EHOSTUNREACH),
+        (3, 2, errno.ECONNREFUSED),
+        (3, 3, errno.ECONNREFUSED),
+        (3, 13, errno.EHOSTUNREACH),
+        (11, 0, errno.EHOSTUNREACH),
+        (12, 0, errno.EPROTO),
+    ],
+)
+@pytest.mark.parametrize("connected", [False, True])
+def test_errors_are_passed_up(connected: bool, type: int, code: int, number: int) -> None:
+    with datagrams() as net:
+        if connected:
+            handler = net.connect(53)
+            handler.send(b"x")
+        else:
+            handler = net.bind(7)
+            handler.send_to(b"x", HOST_ADDRESS, 53)
+        assert net.error(sent_frame(net), type, code) == []
+        ((error, destination),) = handler.errors
+        assert error.errno == number and f"type {type}, code {code}, from {HOST_ADDRESS}" in str(error)
+        assert destination == Endpoint(HOST_ADDRESS, 53)
+        if number == errno.ECONNREFUSED:
+            assert isinstance(error, ConnectionRefusedError)
+        # The socket goes on.
+        assert handler.calls == ["error"] and handler.socket is not None
+        assert net.counters["errors_in"] == 1
+
+
+def test_errors_about_what_nobody_sends() -> None:
+    with datagrams() as net:
+        handler = net.connect(53)
+        handler.send(b"x")
+        frame = bytearray(sent_frame(net))
+        frame[36:38] = (54).to_bytes(2, "big")  # to another port
+        net.error(bytes(frame))
+        assert handler.errors == [] and net.counters["errors_unmatched"] == 1
+
+
+@pytest.mark.parametrize("features", [0, CHECKSUM, CHECKSUM | USO])
+def test_a_long_datagram_goes_in_fragments(features: int) -> None:
+    payload = bytes(i * 7 & 255 for i in range(5000))
+    with datagrams(features_a=features) as net:
+        handler = net.bind(7)
+        assert handler.send_to(payload, HOST_ADDRESS, 53) == 1
+        net.node.core.settle()
+        frames = net.node.host.receive()
+        assert len(frames) == 4 and all(len(frame) <= 1514 for frame in frames)
+        whole = b"".join(frame[34:] for frame in frames)
+        pseudo = OURS + HOST + b"\0\x11" + len(whole).to_bytes(2, "big")
+        assert whole[8:] == payload and dpkt.in_cksum(pseudo + whole) == 0
+        assert net.counters == {"datagrams_out": 1}
+
+
+def test_a_datagram_that_came_in_fragments() -> None:
+    payload = bytes(i * 7 & 255 for i in range(5000))
+    with datagrams() as net:
+        handler = net.bind(7, receive=echo)
+        packet = IP(src=HOST_ADDRESS, dst=OUR_ADDRESS, id=9) / UDP(sport=4000, dport=7) / payload
+        answers = net.node.exchange(*(Ether(src=HOST_MAC, dst=OUR_MAC) / piece for piece in fragment(packet, 1480)))
+        assert handler.received == [payload]
+        assert b"".join(frame[34:] for frame in answers)[8:] == payload
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_path_mtu(connected: bool) -> None:
+    with datagrams() as net:
+        if connected:
+            handler = net.connect(53, dont_fragment=True)
+            send = handler.send
+        else:
+            handler = Recorder()
+            net.udp.bind(7, handler, dont_fragment=True)
+
+            def send(data: bytes) -> int:
+                return handler.send_to(data, HOST_ADDRESS, 53)
+
+        assert send(bytes(1472)) == 1
+        frame = sent_frame(net)
+        assert frame[20] & 0x40  # DF
+        with pytest.raises(OSError, match="the path takes 1472") as failed:
+            send(bytes(1473))
+        assert failed.value.errno == errno.EMSGSIZE
+        net.error(frame, 3, 4, mtu=1000)
+        assert handler.errors[0][0].errno == errno.EMSGSIZE and "MTU 1000" in str(handler.errors[0][0])
+        if connected and handler.socket:
+            assert handler.socket.path_mtu == 1000
+        with pytest.raises(OSError, match="the path takes 972"):
+            send(bytes(973))
+        assert send(bytes(972)) == 1
+
+
+def test_a_path_mtu_from_anybody_is_not_believed() -> None:
+    """An error about a datagram to where none was sent, to a port that is bound."""
+    with datagrams() as net:
+        handler = net.bind(7)
+        packet = IP(src=OUR_ADDRESS, dst="10.99.0.1", flags="DF") / UDP(sport=7, dport=53) / bytes(1400)
+        net.error(bytes(14) + bytes(packet), 3, 4, mtu=600)
+        assert len(handler.errors) == 1
+        assert net.connect(53).socket.path_mtu == 1500  # type: ignore[union-attr]
+
+
+def test_what_ip_says_of_a_datagram() -> None:
+    with datagrams() as net:
+        handler = net.bind(7)
+        net.arrives(ttl=3, tos=0xB8)
+        net.arrives(options=b"\x44\x08\x05\0\0\0\0\0")  # a time stamp
+        plain, with_options = handler.sources
+        assert (plain.ttl, plain.traffic_class, plain.options) == (3, 0xB8, None)
+        assert (with_options.ttl, with_options.options) == (64, b"\x44\x08\x05\0\0\0\0\0")
+
+
+def test_paths_follow_the_routes() -> None:
+    with datagrams() as net:
+        handler = net.bind(7)
+        connected = None
+        with pytest.raises(OSError, match="no route"):
+            handler.send_to(b"1", "10.98.0.1", 53)
+        net.node.network.add_route("10.98.0.0/24", HOST_ADDRESS)
+        connected = net.connect(53, "10.98.0.1")
+        assert handler.send_to(b"1", "10.98.0.1", 53) == connected.send(b"2") == 1
+        assert len(net.sent()) == 2
+        net.node.network.remove_route("10.98.0.0/24", HOST_ADDRESS)
+        for send in (lambda: handler.send_to(b"1", "10.98.0.1", 53), lambda: connected.send(b"2")):
+            with pytest.raises(OSError, match="no route"):
+                send()
