@@ -21,8 +21,8 @@ POOL_BYTES = 64 << 20
 class Appliance:
     """The program on top of the stack. The first line of a subclass's docstring is what `netapp list` says of it.
 
-    The attributes are there from before start() until the node is closed. `tcp`, `udp`, `events` and `timers` are looked
-    up each time, for they may be rebound: what outlives an event keeps the appliance, not them.
+    The attributes are there from before start() until the node is closed. `tcp`, `udp`, `events` and `timers` are
+    looked up each time, for they may be rebound: what outlives an event keeps the appliance, not them.
     """
 
     @dataclass(frozen=True)

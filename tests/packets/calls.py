@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -10,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from netapp.tcp.connection import SendQueueFull
 from tests.packets.configuration import Configuration
+from tests.packets.datagrams import DatagramSocket
 from tests.packets.errors import Failed, Refused
 from tests.packets.flows import Flows
 from tests.packets.host import Host
-from tests.packets.script import Anything, Call, Expression, Struct
+from tests.packets.script import Anything, Call, Expression, Struct, Word
 from tests.packets.sockets import ERRNO, Socket, Stream
 from tests.packets.text import pattern
 from tests.packets.values import SocketAddress, number, show, socket_address, symbol, vector_length
@@ -54,6 +56,10 @@ _SETTINGS = {
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): "count",
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): "user_timeout",
 }
+
+
+_ANYTHING = Anything()
+_NOWHERE = SocketAddress("0.0.0.0", 0)
 
 
 def _error(name: str) -> Result:
@@ -112,9 +118,11 @@ class Calls:
         wanted = number(line, kind)
         if not isinstance(family, Anything) and number(line, family) != socket.AF_INET:
             raise Refused(line, f"socket({show(family)}): the stack has IPv4 only")
-        if wanted & ~socket.SOCK_NONBLOCK & ~socket.SOCK_CLOEXEC != socket.SOCK_STREAM:
-            raise Refused(line, f"socket({show(kind)}): the handler API has TCP only")
-        made = Socket()
+        kinds = {socket.SOCK_STREAM: Socket, socket.SOCK_DGRAM: lambda: DatagramSocket(self.host.udp)}
+        make = kinds.get(wanted & ~socket.SOCK_NONBLOCK & ~socket.SOCK_CLOEXEC)
+        if make is None:
+            raise Refused(line, f"socket({show(kind)}): the handler API has TCP and UDP only")
+        made = make()
         made.nonblocking = bool(wanted & socket.SOCK_NONBLOCK)
         return self._new(line, call, made)
 
@@ -172,6 +180,11 @@ class Calls:
                 raise Refused(line, "setsockopt SO_LINGER with a time: no close of the handler API waits")
             found.linger_reset = bool(on)
             return Result(0)
+        if option == (socket.SOL_SOCKET, socket.SO_BROADCAST) and isinstance(found, DatagramSocket):
+            if found.handler is not None:
+                raise Refused(line, "setsockopt SO_BROADCAST of a bound socket: bind() and connect() of the API say it")
+            found.broadcast = bool(number(line, value[0] if isinstance(value, list) else value))
+            return Result(0)
         wanted = value[0] if isinstance(value, list) and len(value) == 1 else value
         if option in _SETTINGS:
             setattr(found.settings, _SETTINGS[option], number(line, wanted))
@@ -198,8 +211,9 @@ class Calls:
         option = number(line, level), number(line, name)
         if option != (socket.SOL_SOCKET, socket.SO_ERROR):
             raise Refused(line, f"getsockopt {show(name)}: the handler API has nothing for it")
-        _, stream = self._stream(line, fd)
-        error = stream.take_error() if stream is not None else None
+        of, stream = self._stream(line, fd)
+        told = of.handler if isinstance(of, DatagramSocket) else stream
+        error = told.take_error() if told is not None else None
         if not isinstance(value, list) or len(value) != 1:
             raise Refused(line, f"getsockopt: [value] is wanted, not {show(value)}")
         actual = symbol(line, error) if error else 0
@@ -214,7 +228,14 @@ class Calls:
         found = socket_address(line, address, default)
         if found.address not in ("0.0.0.0", self.configuration.local_ip):
             return _error("EADDRNOTAVAIL")
-        self._of(line, fd).port = found.port
+        bound = self._of(line, fd)
+        if isinstance(bound, DatagramSocket):
+            try:
+                bound.bind(found.port)
+            except OSError as error:
+                return _error(_errno(error))
+            self.flows.listening_port = found.port
+        bound.port = found.port
         return Result(0)
 
     def call_listen(self, line: int, call: Call, fd: Expression, backlog: Expression) -> Outcome:
@@ -253,8 +274,15 @@ class Calls:
 
     def call_connect(self, line: int, call: Call, fd: Expression, address: Expression, _: Expression) -> Outcome:
         found, stream = self._stream(line, fd)
+        default = SocketAddress(self.configuration.remote_ip, self.configuration.connect_port)
+        if isinstance(found, DatagramSocket):
+            to = socket_address(line, address, default)
+            try:
+                self.flows.connected(to.port, found.connect(to))
+            except OSError as error:
+                return _error(_errno(error))
+            return Result(0)
         if stream is None:
-            default = SocketAddress(self.configuration.remote_ip, self.configuration.connect_port)
             to = socket_address(line, address, default)
             made = Stream()
             try:
@@ -273,8 +301,35 @@ class Calls:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
+    def _receive(
+        self, line: int, call: Call, found: DatagramSocket, buffer: Expression, count: int, address: Expression
+    ) -> Outcome:
+        """One datagram; what is longer than `count` is cut off."""
+        name = found.handler.take_error() if found.handler is not None else None
+        if name is not None:
+            return _error(name)
+        if found.handler is None or not found.handler.received:
+            return _error("EAGAIN") if found.nonblocking else BLOCKS
+        whole, source = found.handler.received.pop(0)
+        data = whole[:count]
+        expected = buffer.encode("latin-1") if isinstance(buffer, str) else None
+        if expected is None and not self.literal:
+            expected = pattern(0, len(data))
+        if expected is not None and data != expected:
+            raise Failed(line, f"bad data from {call.name}(): expected: {expected[:60]!r} actual: {data[:60]!r}")
+        if socket_address(line, address, source) != source:
+            raise Failed(line, f"bad address from {call.name}(): expected: {show(address)} actual: {source}")
+        return Result(len(data), data=data)
+
     def call_read(self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression) -> Outcome:
+        return self._read(line, call, fd, buffer, count, _ANYTHING)
+
+    def _read(
+        self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression, address: Expression
+    ) -> Outcome:
         found, stream = self._stream(line, fd)
+        if isinstance(found, DatagramSocket):
+            return self._receive(line, call, found, buffer, number(line, count), address)
         if stream is None or not (stream.established or stream.finished):
             return _error("ENOTCONN")
         stream.fetch(self.host.settle)
@@ -303,12 +358,19 @@ class Calls:
             stream.pause()
 
     def call_recv(
-        self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression, flags: Expression
+        self,
+        line: int,
+        call: Call,
+        fd: Expression,
+        buffer: Expression,
+        count: Expression,
+        flags: Expression,
+        address: Expression = _ANYTHING,
     ) -> Outcome:
         wanted = number(line, flags)
         if wanted & ~socket.MSG_DONTWAIT:
             raise Refused(line, f"flags {show(flags)} of {call.name}(): the handler API has nothing for them")
-        outcome = self.call_read(line, call, fd, buffer, count)
+        outcome = self._read(line, call, fd, buffer, count, address)
         if outcome is BLOCKS and wanted:
             self._pause(line, fd)
             return _error("EAGAIN")
@@ -325,13 +387,28 @@ class Calls:
         address: Expression,
         length: Expression,
     ) -> Outcome:
-        return self.call_recv(line, call, fd, buffer, count, flags)
+        return self.call_recv(line, call, fd, buffer, count, flags, address)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _put(self, line: int, fd: Expression, data: bytes | int, urgent: bool = False) -> Outcome:
+    def _send_datagram(self, found: DatagramSocket, data: bytes, to: SocketAddress | None) -> Outcome:
+        name = found.handler.take_error() if found.handler is not None else None
+        if name is not None:
+            return _error(name)
+        try:
+            if not found.send(data, to):
+                return _error("EAGAIN") if found.nonblocking else BLOCKS
+        except OSError as error:
+            return _error(_errno(error))
+        return Result(len(data))
+
+    def _put(
+        self, line: int, fd: Expression, data: bytes | int, urgent: bool = False, to: SocketAddress | None = None
+    ) -> Outcome:
         """`data`, or so many bytes of the pattern."""
         found, stream = self._stream(line, fd)
+        if isinstance(found, DatagramSocket):
+            return self._send_datagram(found, pattern(0, data) if isinstance(data, int) else data, to)
         if stream is None:
             return _error("EPIPE")
         if stream.error is not None:
@@ -354,17 +431,32 @@ class Calls:
     def call_write(self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression) -> Outcome:
         return self._write(line, fd, buffer, count, urgent=False)
 
-    def _write(self, line: int, fd: Expression, buffer: Expression, count: Expression, urgent: bool) -> Outcome:
+    def _write(
+        self,
+        line: int,
+        fd: Expression,
+        buffer: Expression,
+        count: Expression,
+        urgent: bool,
+        to: SocketAddress | None = None,
+    ) -> Outcome:
         size = number(line, count)
-        return self._put(line, fd, buffer.encode("latin-1")[:size] if isinstance(buffer, str) else size, urgent)
+        return self._put(line, fd, buffer.encode("latin-1")[:size] if isinstance(buffer, str) else size, urgent, to)
 
     def call_send(
-        self, line: int, call: Call, fd: Expression, buffer: Expression, count: Expression, flags: Expression
+        self,
+        line: int,
+        call: Call,
+        fd: Expression,
+        buffer: Expression,
+        count: Expression,
+        flags: Expression,
+        to: SocketAddress | None = None,
     ) -> Outcome:
         wanted = number(line, flags)
         if wanted & ~(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT | socket.MSG_OOB):
             raise Refused(line, f"flags {show(flags)} of {call.name}(): the handler API has nothing for them")
-        outcome = self._write(line, fd, buffer, count, urgent=bool(wanted & socket.MSG_OOB))
+        outcome = self._write(line, fd, buffer, count, urgent=bool(wanted & socket.MSG_OOB), to=to)
         return _error("EAGAIN") if outcome is BLOCKS and wanted & socket.MSG_DONTWAIT else outcome
 
     def call_sendto(
@@ -378,7 +470,11 @@ class Calls:
         address: Expression,
         length: Expression,
     ) -> Outcome:
-        return self.call_send(line, call, fd, buffer, count, flags)
+        if isinstance(address, Anything):
+            to = SocketAddress(self.configuration.remote_ip, self.configuration.connect_port)
+        else:
+            to = None if isinstance(address, Word) else socket_address(line, address, _NOWHERE)  # NULL
+        return self.call_send(line, call, fd, buffer, count, flags, to)
 
     def call_writev(self, line: int, call: Call, fd: Expression, vector: Expression, count: Expression) -> Outcome:
         return self._put(line, fd, vector_length(line, vector))
@@ -394,6 +490,8 @@ class Calls:
 
 
 def _errno(error: OSError) -> str:
+    if error.errno is not None:
+        return errno.errorcode[error.errno]
     for begin, name in _OS_ERRORS.items():
         if str(error).startswith(begin):
             return name

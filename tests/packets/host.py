@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from netapp.drivers.memory import MemoryWire
 from netapp.ebb.core import CONGESTION_CONTROL, NETWORK_MANAGER, TIMER, EbbRef
 from netapp.ebb.core import TCP as TCP_ID
+from netapp.ebb.core import UDP as UDP_ID
 from netapp.event.virtual import VirtualEntropy
 from netapp.net.manager import NetworkManager
+from netapp.net.udp import UdpManager
 from netapp.tcp.congestion.reno import Reno
 from netapp.tcp.connection import live_connections
 from netapp.tcp.manager import TcpManager
@@ -35,10 +37,12 @@ class Host:
         names.install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager())
         names.install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
         names.install(TCP_ID, lambda core, ebb_id: TcpManager(configuration.tcp, VirtualEntropy(7)))
+        names.install(UDP_ID, lambda core, ebb_id: UdpManager(VirtualEntropy(8)))
         self.network: NetworkManager = EbbRef(NETWORK_MANAGER)()
         self.network.add_interface(self.wire.a.queues[0], configuration.interface())
         core.attach(self.wire.a)
         self.tcp: TcpManager = EbbRef(TCP_ID)()
+        self.udp: UdpManager = EbbRef(UDP_ID)()
         self.local = socket.inet_aton(configuration.local_ip)
         self.remote = socket.inet_aton(configuration.remote_ip)
         self.sent: list[LivePacket] = []  # what the stack sent and nobody looked at yet, in order
@@ -113,11 +117,11 @@ def host(configuration: Configuration) -> Iterator[Host]:
             yield made
             raised = core.events.counters()["exceptions"] + EbbRef(TIMER)().counters()["exceptions"]
             assert not raised, f"{raised} exceptions came out of the stack"
-            raised = made.tcp.counters()["callback_exceptions"]
+            raised = made.tcp.counters()["callback_exceptions"] + made.udp.counters()["callback_exceptions"]
             assert not raised, f"{raised} exceptions came out of handlers"
         finally:
             made.when_settled = lambda: False
-            for ebb_id in (TCP_ID, CONGESTION_CONTROL):
+            for ebb_id in (TCP_ID, UDP_ID, CONGESTION_CONTROL):
                 core.namespace.destroy(ebb_id)
             core.polling.detach(made.wire.a.queues[0])
             core.namespace.destroy(NETWORK_MANAGER)

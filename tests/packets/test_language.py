@@ -232,7 +232,8 @@ def test_what_is_wrong_on_purpose() -> None:
 
 
 def test_udp_is_sent() -> None:
-    play("0 < udp 1000>2000 (10) { udp.checksum bad }\n+0 > icmp unreachable protocol_unreachable\n+1 %{ assert connections == 0 }%")
+    play("0 < udp 1000>2000 (10)\n+0 > icmp unreachable port_unreachable [udp (10)]\n+1 %{ assert connections == 0 }%")
+    play("0 < udp 1000>2000 (10) { udp.checksum bad }\n+1 %{ assert connections == 0 }%")
 
 
 # --- code ------------------------------------------------------------------------------------------------------------
