@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.appliances import BUILDS, Served, appliance, served
+from netapp.iobuf.chain import Chain
+from netapp.net.udp_socket import Endpoint, UdpHandler
+from tests.support.appliances import BUILDS, SERVER, Served, appliance, served
 
 
 @pytest.fixture(params=BUILDS)
@@ -35,3 +37,25 @@ def test_both_builds_are_what_they_say() -> None:
     modules = [__import__("sys").modules[compiled.__module__].__file__]
     assert modules[0] is not None and modules[0].endswith(".so")
     assert uncompiled.start.__code__.co_filename.endswith("echo.py")
+
+
+class Asking(UdpHandler):
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+
+    def receive(self, datagram: Chain, source: Endpoint) -> None:
+        self.received.append(bytes(datagram))
+
+
+def test_datagrams_come_back_by_reference(echo: Served) -> None:
+    asking = Asking()
+    with echo.client.core:
+        echo.client.udp.connect(SERVER, 7, asking)
+    before = echo.node.pool.copied()
+    for i in range(3):
+        with echo.client.core:
+            asking.send(bytes([i]) * 1000)
+        echo.simulation.settle()
+    assert asking.received == [bytes([i]) * 1000 for i in range(3)]
+    after = echo.node.pool.copied()
+    assert {place for place in after if after[place] != before[place]} <= {"wire"}

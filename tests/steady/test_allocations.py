@@ -1,4 +1,4 @@
-"""The steady state of a memcached node, over a million requests: no memory is asked for, nothing grows."""
+"""The steady state of a memcached node, over a million requests, and of UDP: no memory is asked for, nothing grows."""
 
 import json
 import os
@@ -75,3 +75,69 @@ def test_a_million_requests_without_an_allocation(shim: Path, checksums: str) ->
     assert grown["units carved"] == 0
     # Only the last reply on each connection, which its client has not acknowledged, is another one.
     assert all(abs(size) <= CONNECTIONS for size in grown.values()), grown
+
+
+# Two compiled echoes, one of which began: the datagrams go to and fro.
+DATAGRAMS = """
+import ctypes, json, sys
+from appliances.echo import Echo
+from netapp.drivers.device import CHECKSUM, RX_CHECKSUM
+from netapp.node.simulation import Simulation
+
+shim = ctypes.CDLL(sys.argv[1])
+counts = (ctypes.c_long * 6)()
+begin, end, tell = shim.shim_begin, shim.shim_end, shim.shim_tell
+features = CHECKSUM | RX_CHECKSUM if sys.argv[3] == "device" else 0
+
+with Simulation() as simulation:
+    wire = simulation.wire(features, features)
+    nodes = [simulation.node(wire.a, Echo(), "10.99.0.2/24"), simulation.node(wire.b, Echo(), "10.99.0.1/24")]
+    with nodes[0].core:
+        (socket,) = nodes[0].udp.sockets()
+        for length in (1, 100, 1000, 1472):
+            socket.send_to(bytes(length), "10.99.0.1", 7)
+    def turns(number):
+        for _ in range(number):
+            simulation.step()
+    def state():
+        return {"objects": sys.getallocatedblocks(), "slots": sum(node.pool.live_slots() for node in nodes),
+                "iobufs": sum(node.pool.live_iobufs() for node in nodes),
+                "units carved": sum(node.pool.counters()["units_carved"] for node in nodes)}
+    for _ in range(2):
+        turns(1000)
+        state()
+    before, sent = state(), nodes[0].udp.counters()["datagrams_in"]
+    begin()
+    turns(int(sys.argv[2]))
+    end(counts)
+    sent = nodes[0].udp.counters()["datagrams_in"] - sent
+    after = state()
+    tell()
+    for node in nodes:
+        with node.core:
+            for socket in node.udp.sockets():
+                socket.close()
+    del socket
+    simulation.settle()
+print(json.dumps({"counts": list(counts), "before": before, "after": after, "datagrams": sent}))
+"""
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("checksums", ["device", "software"])
+def test_datagrams_without_an_allocation(shim: Path, checksums: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DATAGRAMS, str(shim), "50000", checksums],
+        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["datagrams"] > 100_000
+    counts = dict(zip(("malloc", "calloc", "realloc", "memalign", "mmap", "brk"), report["counts"]))
+    assert not any(counts.values()), f"{counts}\n{done.stderr}"
+    grown = {name: after - report["before"][name] for name, after in report["after"].items()}
+    assert grown["units carved"] == 0
+    assert all(abs(size) <= 16 for size in grown.values()), grown
