@@ -399,6 +399,13 @@ def _deliver_cut(
 
 
 class UdpTransport:
+    def address_lost(self, address):
+        s: UdpSocket
+        for s in self.udp.sockets():
+            if same(s.key.local, address):
+                end(s, ConnectionAbortedError(f"{format_address(address)} is somebody else's address"))
+        return 0
+
     def receive_packet(self, packet, info):
         manager: UdpManager = self.udp
         copy: uint8_t[8]

@@ -87,7 +87,8 @@ class UdpHandler:
         """The device's ring, which had been full, may have room."""
 
     def closed(self, error):
-        """The socket has ended. `error` is None, or ConnectionAbortedError (the node is shutting down)."""
+        """The socket has ended. `error` is None, or ConnectionAbortedError (the node is
+        shutting down, or the address is somebody else's)."""
 
     def send(self, data, segment_size=0):
         return _socket_of(self).send(data, segment_size)
