@@ -8,9 +8,8 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.netapp.net.key import key_t, same_key
+from cython.cimports.netapp.net.key import same_key
 from cython.cimports.netapp.tcp.connection import Connection
-
 
 # Places that an insertion moves. The larger array takes half of its own length before it grows again, which is the
 # length of the smaller one: one place each time would do.

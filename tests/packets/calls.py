@@ -118,7 +118,10 @@ class Calls:
         wanted = number(line, kind)
         if not isinstance(family, Anything) and number(line, family) != socket.AF_INET:
             raise Refused(line, f"socket({show(family)}): the stack has IPv4 only")
-        kinds = {socket.SOCK_STREAM: Socket, socket.SOCK_DGRAM: lambda: DatagramSocket(self.host.udp)}
+        kinds: dict[int, Callable[[], Socket]] = {
+            socket.SOCK_STREAM: Socket,
+            socket.SOCK_DGRAM: lambda: DatagramSocket(self.host.udp),
+        }
         make = kinds.get(wanted & ~socket.SOCK_NONBLOCK & ~socket.SOCK_CLOEXEC)
         if make is None:
             raise Refused(line, f"socket({show(kind)}): the handler API has TCP and UDP only")
@@ -471,7 +474,7 @@ class Calls:
         length: Expression,
     ) -> Outcome:
         if isinstance(address, Anything):
-            to = SocketAddress(self.configuration.remote_ip, self.configuration.connect_port)
+            to: SocketAddress | None = SocketAddress(self.configuration.remote_ip, self.configuration.connect_port)
         else:
             to = None if isinstance(address, Word) else socket_address(line, address, _NOWHERE)  # NULL
         return self.call_send(line, call, fd, buffer, count, flags, to)
