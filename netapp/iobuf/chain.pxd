@@ -159,3 +159,7 @@ cdef class IOBuf:
     cdef uint8_t* data
     cdef Py_ssize_t length
     cdef Py_ssize_t shape[1]
+
+cdef inline bint in_small_pieces(Chain chain) noexcept:
+    """Views of less than 1 KiB on the average, and not few: it pins more than it should."""
+    return chain.count > 16 + (chain.length >> 10)

@@ -36,6 +36,8 @@ from cython.cimports.netapp.iobuf.pool import (
 _PINNED_LIMIT = cython.declare(uint64_t, 145)
 # wrap() copies what is not longer: a reference to a short string costs more than its bytes.
 _COPY_BREAK = cython.declare(uint64_t, 256)
+# Bytes of a slot that append_copy() leaves unused, at most, to keep a piece in one view: a quarter of the smaller one.
+_WASTE = cython.declare(uint64_t, FRAME_BYTES // 4)
 
 _live = cython.declare(cython.longlong, 0)
 
@@ -162,7 +164,8 @@ class Chain:
             room = 0
             if self.write_slot != cython.NULL:
                 room = self.write_slot.size - cython.cast(uint64_t, self.write_next - self.write_slot.memory)
-            if room == 0 or (room < length and length <= FRAME_BYTES):
+            # A piece stays whole where that wastes little.
+            if room == 0 or (room < length and length <= FRAME_BYTES and room <= _WASTE):
                 room = FRAME_BYTES if length <= FRAME_BYTES else UNIT_BYTES
             piece = cython.cast(uint32_t, room if room < length else length)
             at = self.reserve_tail(piece, place)

@@ -7,7 +7,8 @@ if not cython.compiled:
 
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.netapp.event.manager import events
-from cython.cimports.netapp.iobuf.chain import Chain, wrap
+from cython.cimports.netapp.iobuf.chain import Chain, in_small_pieces, wrap
+from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
 from cython.cimports.netapp.net.address import format_address
 from cython.cimports.netapp.tcp.extras import Extras, extras_of, urgent_left
 from cython.cimports.netapp.tcp.receive import finish, reset
@@ -48,6 +49,18 @@ def live_connections():
     return _live
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _append_copied(queue: Chain, data: Chain) -> cython.void:
+    """As much of `data` as there are slots for, which is cut off it."""
+    view: cython.pointer(iobuf_t) = data.head
+    copied: uint64_t = 0
+    while view != cython.NULL and queue.append_copy(view.data, view.length, PLACE_TCP):
+        copied += view.length
+        view = view.next
+    data.advance(copied)
+
+
 class SendQueueFull(BufferError):
     """The send queue is above its limit: wait for writable(). The argument: bytes that are queued."""
 
@@ -73,6 +86,9 @@ class Connection:
                 raise SendQueueFull(self.send_queue.length)
         before: uint64_t = self.send_queue.length
         if isinstance(data, Chain):
+            if in_small_pieces(self.send_queue):
+                # The peer takes nothing: small pieces by reference would pin far more than send_limit says.
+                _append_copied(self.send_queue, cython.cast(Chain, data))
             self.send_queue.move_from(cython.cast(Chain, data))
         elif isinstance(data, bytes) and len(data) <= _SMALL_SEND:
             # Small ones share slots: one each would pin far more than send_limit says.

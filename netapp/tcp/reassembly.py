@@ -8,7 +8,7 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memmove
-from cython.cimports.netapp.iobuf.chain import Chain
+from cython.cimports.netapp.iobuf.chain import Chain, in_small_pieces
 from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_le, seq_lt, seq_sub
 
@@ -64,6 +64,13 @@ class Reassembly:
             self.count += 1
             self.length += kept.length
             return True
+        if last - first == 1 and self.ranges[first].end == start:
+            # It goes on with the chain, and with the slot that small pieces share.
+            kept = cython.cast(Chain, self.ranges[first].data)
+            self.length += data.length
+            kept.move_from(data)
+            self.ranges[first].end = end
+            return True
         kept = Chain.__new__(Chain)
         if seq_lt(self.ranges[first].start, start):
             start = self.ranges[first].start
@@ -83,6 +90,10 @@ class Reassembly:
         kept.move_from(data)
         if seq_lt(at, end):
             at = end
+        if in_small_pieces(kept):
+            # Pieces that came before, or between, what was kept: they did not share slots with it.
+            before = kept.compact(PLACE_TCP)
+            kept = kept if before is None else before
         for i in range(first, last):
             Py_DECREF(cython.cast(object, self.ranges[i].data))
         Py_INCREF(kept)

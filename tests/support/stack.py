@@ -1,6 +1,7 @@
 """A whole stack under the virtual clock, and a peer whose every segment the test makes."""
 
 import gc
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from netapp.tcp.congestion.reno import Reno
 from netapp.tcp.connection import Connection, live_connections
 from netapp.tcp.handler import TcpHandler
 from netapp.tcp.manager import TcpManager
+from netapp.wire.checksum import checksum
 from tests.support.pools import PoolCore, core_with_pool
 
 OURS, THEIRS = "10.99.0.2", "10.99.0.1"
@@ -328,3 +330,16 @@ def parse(frame: bytes) -> dpkt.tcp.TCP:
 def tcp_options(segment: dpkt.tcp.TCP) -> dict[int, bytes]:
     """By kind, those with a value."""
     return {kind: value for kind, value in dpkt.tcp.parse_opts(segment.opts) if kind > 1}
+
+
+_IP = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 0, 0, 0, 64, 6, 0, bytes([10, 99, 0, 1]), bytes([10, 99, 0, 2]))
+_ETHERNET = b"\x02\0\0\0\0\x0a\x02\0\0\0\0\x0b\x08\0"
+
+
+def frame(port: int, seq: int, ack: int, flags: int, text: bytes = b"") -> bytes:
+    """To port 7 of ours; made faster than by scapy."""
+    segment = struct.pack(">HHIIBBHHH", port, 7, seq, ack, 0x50, flags, 65535, 0, 0) + text
+    total = checksum(_IP[12:] + b"\0\x06" + len(segment).to_bytes(2, "big") + segment)
+    header = _IP[:2] + (20 + len(segment)).to_bytes(2, "big") + _IP[4:]
+    header = header[:10] + checksum(header).to_bytes(2, "big") + header[12:]
+    return _ETHERNET + header + segment[:16] + total.to_bytes(2, "big") + segment[18:]
