@@ -212,7 +212,10 @@ DECISIONS = [
     Decision(
         "an old segment does not change the window; the kernel takes it from each new acknowledgment",
         "RFC 9293, 3.10.7.4, fifth",
-        lambda m: m.amounts and any(isinstance(step, Segment) and our.place.seq > 0 for step, our, _ in m.before),
+        lambda m: (
+            m.amounts
+            and (m.place.seq < 0 or any(isinstance(step, Segment) and our.place.seq > 0 for step, our, _ in m.before))
+        ),
     ),
     Decision(
         "in SYN-RECEIVED an acknowledgment of SND.UNA is of nothing, and reset; the kernel takes it",
@@ -330,6 +333,21 @@ DECISIONS = [
         "RFC 5961, 5.2",
         lambda m: (
             any(_text_ahead(*one) and one[1].place.ack < 0 for one in m.before) and m.answers in (("A", "A"), ("A", ""))
+        ),
+    ),
+    Decision(
+        "in SYN-RECEIVED the sequence number is looked at before the acknowledgment; the kernel does it the other way",
+        "RFC 9293, 3.10.7.4, first",
+        lambda m: m.state == "SYN_RECEIVED" and m.only_sent and m.answers == ("A", "R") and "A" in m.flags,
+    ),
+    Decision(
+        "a SYN within the window returns a passive open to LISTEN; the kernel resets the peer, too",
+        "RFC 9293, 3.10.7.4, fourth",
+        lambda m: (
+            m.state == "SYN_RECEIVED"
+            and "S" in m.flags
+            and m.answers == ("", "RA")
+            and m.ours.state == m.kernel.state == "CLOSED"
         ),
     ),
     # --- what is being mended: tests/packets/known_failures.txt ---
