@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tests.conformance.requirement import MET, ROOT, STATUSES, BoundTest, Document, Requirement, bound
+from tests.conformance.requirement import MET, ROOT, STATUSES, BoundTest, Document, bound
 
 PAGE = ROOT / "docs" / "conformance.md"
 FAILS = "**fails**"
@@ -26,17 +26,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _level(requirement: Requirement) -> str:
-    """MUST, SHLD, MAY, … of labels that say it."""
-    level = requirement.label.split("-")[0]
-    return level if level.isalpha() else ""
-
-
 def _summary(document: Document) -> str:
     lines = ["|  | " + " | ".join(STATUSES) + " |", "|---" * (len(STATUSES) + 1) + "|"]
-    levels = list(dict.fromkeys(_level(one) for one in document.requirements))
+    levels = list(dict.fromkeys(one.level for one in document.requirements))
     for level in levels:
-        counts = Counter(one.status for one in document.requirements if _level(one) == level)
+        counts = Counter(one.status for one in document.requirements if one.level == level)
         lines.append(f"| {level} | " + " | ".join(str(counts[status] or "") for status in STATUSES) + " |")
     return "\n".join(lines)
 

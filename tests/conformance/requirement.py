@@ -33,6 +33,11 @@ class Requirement:
     words: str
     status: str = MET
     reason: str = ""
+    level: str = ""  # MUST, SHLD, MAY: where the label does not begin with it
+
+    def __post_init__(self) -> None:
+        if not self.level:
+            object.__setattr__(self, "level", self.label.split("-")[0])
 
     @property
     def prefix(self) -> str:

@@ -62,10 +62,6 @@ def mutants_of(document: Document) -> list[Mutant]:
     return found
 
 
-def is_must(label: str) -> bool:
-    return label.startswith("MUST")
-
-
 def faults(document: Document) -> list[str]:
     """What is wrong with the list: a text that does not occur once, a MUST that is met and has no mutant, a mutant of
     what has no test."""
@@ -77,6 +73,6 @@ def faults(document: Document) -> list[str]:
     found += [
         f"{one.label} is met and has no mutant"
         for one in document.requirements
-        if is_must(one.label) and one.status == MET and one.label not in having
+        if one.level == "MUST" and one.status == MET and one.label not in having
     ]
     return found
