@@ -31,11 +31,10 @@ class Edit:
         count = path.read_text().count(self.old) if path.exists() else 0
         return "" if count == 1 else f"{self.old!r} occurs {count} times in {self.file}"
 
-    @property
-    def module(self) -> str:
+    def module(self, root: Path) -> str:
         """What must be built anew, as NETAPP_ONLY has it; empty: nothing (a plain module)."""
         path = Path(self.file)
-        return path.with_suffix("").as_posix() if (ROOT / path).with_suffix(".pxd").exists() else ""
+        return path.with_suffix("").as_posix() if (root / path).with_suffix(".pxd").exists() else ""
 
 
 @dataclass(frozen=True)

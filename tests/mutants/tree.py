@@ -64,7 +64,7 @@ class Tree:
     def try_out(self, mutant: Mutant, nodes: Sequence[str]) -> str:
         """What becomes of the tests with the mutant in place; the tree is afterwards as it was."""
         kept = {path: (path.read_bytes(), path.stat()) for edit in mutant.edits for path in self._files(edit)}
-        modules = ",".join(edit.module for edit in mutant.edits if edit.module)
+        modules = ",".join(filter(None, (edit.module(self.folder) for edit in mutant.edits)))
         try:
             for edit in mutant.edits:
                 source = self.folder / edit.file
