@@ -5,10 +5,22 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
 from cython.cimports.netapp.event.manager import events
 from cython.cimports.netapp.iobuf.chain import Chain, in_small_pieces, wrap
-from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
+from cython.cimports.netapp.iobuf.pool import (
+    PLACE_APPLIANCE,
+    PLACE_TCP,
+    class_of,
+    iobuf_t,
+    new_iobuf,
+    release_slot,
+    running_pool,
+    slot_t,
+    take_slot,
+)
 from cython.cimports.netapp.net.address import format_address
 from cython.cimports.netapp.tcp.extras import Extras, extras_of, urgent_left
 from cython.cimports.netapp.tcp.receive import finish, reset
@@ -68,6 +80,28 @@ class SendQueueFull(BufferError):
         return f"{self.args[0]} bytes are queued: wait for writable()"
 
 
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _queue_alone(queue: Chain, data: bytes) -> cython.bint:
+    """Copies it into a slot of its own; False: there is none."""
+    length: uint32_t = cython.cast(uint32_t, len(data))
+    slot: cython.pointer(slot_t)
+    view: cython.pointer(iobuf_t)
+    if length == 0 or queue.write_slot != cython.NULL:
+        return False
+    slot = take_slot(running_pool(), class_of(length), PLACE_APPLIANCE)
+    if slot == cython.NULL:
+        return False
+    view = new_iobuf(slot, slot.memory, length)
+    if view == cython.NULL:
+        release_slot(slot)
+        return False
+    memcpy(view.data, PyBytes_AS_STRING(data), length)
+    slot.home.pool.copied[PLACE_APPLIANCE] += length
+    queue.append_view(view)
+    return True
+
+
 class Connection:
     def __cinit__(self):
         global _live
@@ -91,8 +125,10 @@ class Connection:
                 _append_copied(self.send_queue, cython.cast(Chain, data))
             self.send_queue.move_from(cython.cast(Chain, data))
         elif isinstance(data, bytes) and len(data) <= _SMALL_SEND:
-            # Small ones share slots: one each would pin far more than send_limit says.
-            self.send_queue.write(data)
+            # Small ones share slots: one each would pin far more than send_limit says. One alone, as replies mostly
+            # are, has a slot of its size.
+            if self.send_queue.head != cython.NULL or not _queue_alone(self.send_queue, data):
+                self.send_queue.write(data)
         else:
             self.send_queue.move_from(wrap(data))
         self.tcp.queued_bytes += self.send_queue.length - before
