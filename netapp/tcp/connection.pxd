@@ -53,7 +53,8 @@ cdef enum:
     UP_CLOSED = 0x80000
     UP_DELIVERY_DELAYED = 0x100000
     UP_URGENT = 0x200000
-    UP_ANY = 0x3F0000
+    UP_SOFT_ERROR = 0x400000
+    UP_ANY = 0x7F0000
     NAGLE = 0x1000000            # small segments wait for acknowledgments (RFC 9293, 3.7.4)
     SND_URGENT = 0x2000000       # extras.snd_up is ahead of SND.UNA
     PARTIAL = 0x8000000          # IN_RECOVERY: a partial acknowledgment came
@@ -81,7 +82,7 @@ cdef class Connection:
     cdef TcpHandler handler                  # None before the handshake of a passive open, and after closed()
     cdef HandlerBinding binding
     cdef object factory                      # of an active open
-    cdef Listener listener                   # while SYN_RECEIVED of a passive open
+    cdef Listener listener                   # of a passive open, until it has a handler
     cdef Path path
     cdef uint64_t pseudo                     # the pseudo-header's sum without the length
     cdef CongestionControl congestion
@@ -98,6 +99,7 @@ cdef class Connection:
     cdef uint32_t snd_wl2
     cdef uint32_t max_snd_wnd                # largest window the peer ever offered
     cdef readonly uint16_t snd_mss           # payload bytes of a full segment
+    cdef uint16_t max_snd_mss                # the same without regard to the path MTU
     cdef uint8_t snd_wnd_shift
     cdef uint8_t ds_field                    # of the IP header (RFC 2474), in all that is sent
     cdef Chain send_queue
@@ -137,6 +139,10 @@ cdef class Connection:
     cdef uint8_t timeouts                    # in a row, of what begins at timed_out_una
     cdef uint32_t timed_out_una
     cdef uint64_t last_send                  # ns
+
+    # Challenge ACKs (RFC 5961, 7)
+    cdef uint64_t challenges_since           # ns
+    cdef uint8_t challenges
 
     # For appliances, mostly through TcpHandler.
     cpdef object send(self, object data)     # a Chain, which is emptied, or immutable bytes-like

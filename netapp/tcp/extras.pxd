@@ -1,4 +1,4 @@
-"""What few connections use: keep-alive, a user time-out, urgent data."""
+"""What few connections use: keep-alive, a user time-out, urgent data, errors that ICMP reports."""
 from cython cimport final
 from libc.stdint cimport uint32_t, uint64_t
 from netapp.tcp.connection cimport Connection
@@ -17,6 +17,7 @@ cdef class Extras:
     cdef uint64_t probed_at                  # the last keep-alive
     cdef uint32_t snd_up                     # SND.UP, with SND_URGENT
     cdef uint32_t rcv_up                     # RCV.UP, with RCV_URGENT
+    cdef object soft_error                   # the OSError that is told, with UP_SOFT_ERROR
 
 cdef Extras extras_of(Connection c)                          # made, if there are none
 cdef int keepalive_due(Connection c, uint64_t now) except -1 # its timer fired

@@ -12,6 +12,7 @@ cdef class TcpHandler:
     cpdef object writable(self)              # the send queue fell to low water after having been full
     cpdef object urgent(self, object left)   # the peer has urgent data, `left` bytes from the next to be received on
     cpdef object delivery_delayed(self)      # three retransmissions were not acknowledged; more follow
+    cpdef object soft_error(self, object error)              # an OSError: ICMP says that a segment did not arrive
     cpdef object closed(self, object error)  # exactly once, the last call; None: both sides closed in order
     # The same calls of its connection.
     cpdef object send(self, object data)
@@ -29,6 +30,7 @@ cdef class HandlerBinding:
     cdef object writable
     cdef object urgent
     cdef object delivery_delayed
+    cdef object soft_error
     cdef object closed
 
 cdef HandlerBinding bind_class(object handler_class)

@@ -29,6 +29,10 @@ class TcpHandler:
     def delivery_delayed(self):
         """The peer has not acknowledged what was sent three times again (R1, RFC 9293, 3.8.3); it may yet."""
 
+    def soft_error(self, error):
+        """ICMP says that something on the way did not let a segment through (RFC 9293, 3.9.1.8): an OSError, whose errno
+        tells what. It may pass: the connection goes on."""
+
     def closed(self, error):
         """The connection has ended. `error` is None, or an OSError: ConnectionResetError (by the peer),
         ConnectionRefusedError, TimeoutError, ConnectionAbortedError (abort() was called, or a callback failed)."""
@@ -72,5 +76,6 @@ def bind_class(handler_class):
     binding.writable = python_method(handler_class, "writable")
     binding.urgent = python_method(handler_class, "urgent")
     binding.delivery_delayed = python_method(handler_class, "delivery_delayed")
+    binding.soft_error = python_method(handler_class, "soft_error")
     binding.closed = python_method(handler_class, "closed")
     return binding

@@ -60,6 +60,13 @@ cdef struct tcp_counters_t:
     uint64_t resets_in
     uint64_t resets_out
     uint64_t challenge_acks
+    uint64_t challenges_withheld # beyond what RFC 5961, 7, lets a connection send
+    uint64_t half_open_evicted   # for a newer one, after their SYN was not answered
+    uint64_t icmp_hard           # errors that ended an attempt to connect
+    uint64_t icmp_soft           # others, of which the handler was told
+    uint64_t icmp_mtu            # segments made smaller
+    uint64_t icmp_unmatched      # errors of no connection
+    uint64_t icmp_implausible    # of one, but not of what it has on its way
     uint64_t callback_exceptions
     uint64_t coalesced_bytes     # of waiting data, copied to pin less
     uint64_t exhausted           # segments not sent, or data not kept, for want of slots
@@ -70,7 +77,7 @@ cdef struct tcp_counters_t:
     uint64_t dropped_multicast
     uint64_t dropped_options
     uint64_t dropped_no_connection
-    uint64_t dropped_backlog
+    uint64_t dropped_backlog     # SYNs, and ACKs that would have made one more wait
     uint64_t dropped_table_full
     uint64_t dropped_sequence
     uint64_t dropped_acknowledgment
@@ -117,15 +124,13 @@ cdef class TcpManager(Representative):
     cdef TcpTransport transport
     cdef Poller retry                        # started while a device's ring is full: the loop does not sleep
     cdef bint retrying
-    cdef uint64_t challenge_second           # RFC 5961, 7: challenge ACKs are throttled
-    cdef uint32_t challenges
     cdef int send_touched(self) except -1
     cdef int feed_starved(self) except -1
-    cdef bint may_challenge(self, uint64_t now) noexcept
     cdef int attach(self, Connection c, object handler) except -1    # TypeError: no TcpHandler
     cdef Connection new_connection(self, key_t* key, uint32_t hashed)
     cdef int syn_arrives(
-        self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, Connection before, uint64_t now
+        self, Listener listener, key_t* key, uint32_t hashed, segment_t* segment, Chain payload, Connection before,
+        uint64_t now,
     ) except -1                              # before: the one in TIME_WAIT that it replaces; None
     cdef Listener listener_of(self, uint16_t port, address_t address)
     cdef bint accept(self, Connection c, Listener listener) except -1    # makes the handler; False: the connection ended

@@ -19,7 +19,7 @@ from cython.cimports.netapp.net.ipv4 import DEFAULT_TTL
 from cython.cimports.netapp.net.key import key_t, same_key
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.ports import FIRST_PORT, PORTS, port_offset
-from cython.cimports.netapp.net.transport import Path, ip_info_t
+from cython.cimports.netapp.net.transport import Path, icmp_error_t, ip_info_t
 from cython.cimports.netapp.tcp.congestion.control import CongestionControl
 from cython.cimports.netapp.tcp.connection import (
     CLOSED,
@@ -32,13 +32,14 @@ from cython.cimports.netapp.tcp.connection import (
     Connection,
     checked_traffic_class,
 )
+from cython.cimports.netapp.tcp.error_arrives import error_arrives
 from cython.cimports.netapp.tcp.handler import TcpHandler, bind_class
 from cython.cimports.netapp.tcp.isn import initial_sequence
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.options import parse_options
 from cython.cimports.netapp.tcp.reassembly import Reassembly
 from cython.cimports.netapp.tcp.receive import deliver, finish, reset
-from cython.cimports.netapp.tcp.segment_arrives import learn_syn, segment_arrives
+from cython.cimports.netapp.tcp.segment_arrives import learn_syn, queue_with_syn, segment_arrives
 from cython.cimports.netapp.tcp.send import output, refuse, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt
 from cython.cimports.netapp.tcp.table import ConnectionTable
@@ -55,6 +56,7 @@ from cython.cimports.netapp.wire.tcp import (
     HEADER_BYTES_MIN,
     OFFSET_ACKNOWLEDGMENT,
     OFFSET_DATA_OFFSET,
+    OFFSET_DESTINATION_PORT,
     OFFSET_FLAGS,
     OFFSET_SEQUENCE,
     OFFSET_SOURCE_PORT,
@@ -85,6 +87,13 @@ COUNTERS = (
     "resets_in",
     "resets_out",
     "challenge_acks",
+    "challenges_withheld",
+    "half_open_evicted",
+    "icmp_hard",
+    "icmp_soft",
+    "icmp_mtu",
+    "icmp_unmatched",
+    "icmp_implausible",
     "callback_exceptions",
     "coalesced_bytes",
     "exhausted",
@@ -106,8 +115,6 @@ COUNTERS = (
 )
 
 _PROTOCOL = cython.declare(uint8_t, 6)
-# RFC 5961, 7: challenge ACKs a second, on all connections.
-_CHALLENGES = cython.declare(uint32_t, 100)
 
 
 @cython.cfunc
@@ -236,8 +243,6 @@ class TcpManager:
         after.retrying = self.retrying
         after.transport = self.transport
         after.transport.tcp = after
-        after.challenge_second = self.challenge_second
-        after.challenges = self.challenges
         for c in after.table.all():
             c.tcp = after
         while link != cython.NULL:  # those that have ended, too
@@ -414,14 +419,6 @@ class TcpManager:
             touch(c)
         return 0
 
-    def may_challenge(self, now):
-        second: uint64_t = now // 1_000_000_000
-        if second != self.challenge_second:
-            self.challenge_second = second
-            self.challenges = 0
-        self.challenges += 1
-        return self.challenges <= _CHALLENGES
-
     def attach(self, c, handler):
         if not isinstance(handler, TcpHandler):
             raise TypeError(f"the factory returned {type(handler).__name__}, which is no TcpHandler")
@@ -472,11 +469,11 @@ class TcpManager:
                 found = one
         return found
 
-    def syn_arrives(self, listener, key, hashed, segment, before, now):
-        # RFC 9293, 3.10.7.2. Text on the SYN is not acknowledged, so that the peer sends it again.
+    def syn_arrives(self, listener, key, hashed, segment, payload, before, now):
+        # RFC 9293, 3.10.7.2, third.
         c: Connection
         path: Path
-        if listener.half_open >= listener.backlog:
+        if listener.is_full() or not listener.make_room():
             self.counts.dropped_backlog += 1
             return 0
         if self.table.count >= self.config.max_connections:
@@ -498,9 +495,11 @@ class TcpManager:
         learn_syn(c, segment)
         c.state = SYN_RECEIVED
         c.listener = listener
-        listener.half_open += 1
+        listener.half_open[c] = None
         self.table.insert(c)
-        return send_syn(c, now)
+        if send_syn(c, now) == 0 and (segment.length or segment.flags & FLAG_FIN):
+            queue_with_syn(c, segment, payload)
+        return 0
 
     def refuse_connection(self, c, segment):
         info: ip_info_t
@@ -607,11 +606,31 @@ class TcpTransport:
             or not seq_lt(found.rcv_nxt, segment.seq)
         ):
             return segment_arrives(found, cython.address(segment), packet, now)
-        if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN and not segment.flags & FLAG_FIN:
+        if not segment.flags & (FLAG_ACK | FLAG_RST):
             listener = manager.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.destination)
             if listener is not None:
-                return manager.syn_arrives(listener, cython.address(key), hashed, cython.address(segment), found, now)
+                if segment.flags & FLAG_SYN:
+                    return manager.syn_arrives(
+                        listener, cython.address(key), hashed, cython.address(segment), packet, found, now
+                    )
+                # RFC 9293, 3.10.7.2, fourth.
+                manager.counts.dropped_flags += 1
+                return 0
         if found is not None:
             return segment_arrives(found, cython.address(segment), packet, now)
         manager.counts.dropped_no_connection += 1
         return refuse(manager, cython.address(segment), info)
+
+    def error_arrives(self, error):
+        manager: TcpManager = self.tcp
+        key: key_t
+        found: Connection
+        key.remote = error.destination
+        key.local = error.source
+        # Of a segment of ours: the first port is the local one.
+        key.ports = cython.cast(uint32_t, load16(error.header + OFFSET_DESTINATION_PORT)) << 16 | load16(error.header + OFFSET_SOURCE_PORT)
+        found = _find(manager.table, cython.address(key), manager.table.hash_of(cython.address(key)))
+        if found is None:
+            manager.counts.icmp_unmatched += 1
+            return 0
+        return error_arrives(found, error, load32(error.header + OFFSET_SEQUENCE), turn_time())

@@ -14,8 +14,10 @@ from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t
 from cython.cimports.netapp.tcp.connection import (
     ACK_NOW,
     CLOSED,
+    CLOSING,
     ESTABLISHED,
     FIN_QUEUED,
+    FIN_SENT,
     IN_CALLBACK,
     IN_RECEIVE,
     PAUSED,
@@ -28,6 +30,7 @@ from cython.cimports.netapp.tcp.connection import (
     UP_CONNECTED,
     UP_DELIVERY_DELAYED,
     UP_PEER_CLOSED,
+    UP_SOFT_ERROR,
     UP_URGENT,
     UP_WRITABLE,
     WAS_FULL,
@@ -144,6 +147,18 @@ def _delivery_delayed(c: Connection) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
+def _soft_error(c: Connection) -> cython.int:
+    error = c.extras.soft_error
+    c.extras.soft_error = None
+    if c.binding.soft_error is None:
+        c.handler.soft_error(error)
+    else:
+        c.binding.soft_error(c.handler, error)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
 def _call(c: Connection, which: cython.uint, name: str) -> cython.int:
     c.flags &= ~which
     c.flags |= IN_CALLBACK
@@ -156,6 +171,8 @@ def _call(c: Connection, which: cython.uint, name: str) -> cython.int:
             _writable(c)
         elif which == UP_URGENT:
             _urgent(c)
+        elif which == UP_SOFT_ERROR:
+            _soft_error(c)
         else:
             _delivery_delayed(c)
     except Exception as error:
@@ -269,6 +286,8 @@ def deliver(c):
             _call(c, UP_URGENT, "urgent")
         elif c.flags & UP_DELIVERY_DELAYED:
             _call(c, UP_DELIVERY_DELAYED, "delivery_delayed")
+        elif c.flags & UP_SOFT_ERROR:
+            _call(c, UP_SOFT_ERROR, "soft_error")
         elif c.flags & UP_WRITABLE:
             if c.flags & (WAS_FULL | FIN_QUEUED) or c.state == CLOSED:
                 # It is full again, or takes nothing more.
@@ -296,8 +315,8 @@ def finish(c, error):
     tcp: TcpManager = c.tcp
     if c.state == CLOSED:
         return 0
-    if c.state == SYN_RECEIVED and c.listener is not None:
-        c.listener.half_open -= 1
+    if c.listener is not None:
+        c.listener.forget(c)
         c.listener = None
     c.state = CLOSED
     stop_timers(c)
@@ -326,7 +345,10 @@ def finish(c, error):
 
 
 def reset(c, error):
-    # RFC 9293, 3.10.5: RST in the synchronized states (and SYN_RECEIVED), where the peer may still wait for us.
-    if c.state == SYN_RECEIVED or (c.state >= ESTABLISHED and c.state != TIME_WAIT):
+    # RFC 9293, 3.10.5 (MUST-13): RST where the peer may still wait for us. In CLOSING and LAST_ACK all that it wants is
+    # on its way, unless our FIN still waits behind data.
+    if c.state == SYN_RECEIVED or (
+        c.state >= ESTABLISHED and c.state < TIME_WAIT and (c.state < CLOSING or not c.flags & FIN_SENT)
+    ):
         send_reset(c)
     return finish(c, error)

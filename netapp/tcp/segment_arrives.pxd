@@ -6,4 +6,6 @@ from netapp.tcp.manager cimport segment_t
 
 # `payload` begins at the segment's first byte of text; it is taken over.
 cdef int segment_arrives(Connection c, segment_t* segment, Chain payload, uint64_t now) except -1
+# Text and FIN of a SYN: for when the handshake is done.
+cdef int queue_with_syn(Connection c, segment_t* segment, Chain payload) except -1
 cdef int learn_syn(Connection c, segment_t* segment) except -1   # what the peer's SYN says

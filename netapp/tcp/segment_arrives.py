@@ -52,6 +52,11 @@ from cython.cimports.netapp.tcp.touched import touch
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, FLAG_URG
 
 
+# RFC 5961, 7: challenge ACKs of a connection in so many ns.
+_CHALLENGES = cython.declare(cython.int, 10)
+_CHALLENGE_PERIOD = cython.declare(uint64_t, 5_000_000_000)
+
+
 @cython.cfunc
 @cython.exceptval(check=False)
 def _learn_options(c: Connection, segment: cython.pointer(segment_t)) -> cython.void:
@@ -63,6 +68,7 @@ def _learn_options(c: Connection, segment: cython.pointer(segment_t)) -> cython.
     elif mss < 64:
         # A peer must not have every byte sent in a segment of its own.
         mss = 64
+    c.max_snd_mss = cython.cast(uint16_t, mss)
     c.snd_mss = mss if mss < c.rcv_mss else c.rcv_mss
     c.rcv_largest = 536 if c.rcv_mss > 536 else c.rcv_mss
     if segment.options.has_window_scale:
@@ -109,10 +115,8 @@ def _established(c: Connection, segment: cython.pointer(segment_t), now: uint64_
         c.rto = 3 * tcp.config.initial_rto
     c.backoff = 0
     if listener is not None:
-        listener.half_open -= 1
-        c.listener = None
-        tcp.counts.accepts += 1
-        if not tcp.accept(c, listener):
+        listener.established(c)
+        if c.state == CLOSED:
             return 0
     c.flags |= UP_CONNECTED
     if c.send_queue.length or c.flags & FIN_QUEUED:
@@ -120,9 +124,42 @@ def _established(c: Connection, segment: cython.pointer(segment_t), now: uint64_
     return 0
 
 
+def queue_with_syn(c, segment, payload):
+    # RFC 9293, 3.10.7.2 and 3.10.7.3. It is not acknowledged before the handshake is done: what the peer sends again then
+    # is a duplicate, and a forged SYN costs no more than a slot.
+    window: uint32_t = seq_sub(c.rcv_adv, c.rcv_nxt)
+    length: uint32_t = segment.length
+    if length > window:
+        payload.trim(length - window)
+    elif segment.flags & FLAG_FIN:
+        c.flags |= FIN_AHEAD
+        c.rcv_fin = seq_add(c.rcv_nxt, length)
+    if payload.length:
+        c.reassembly = Reassembly.__new__(Reassembly)
+        if not c.tcp.keep_out_of_order(c, c.rcv_nxt, payload):
+            c.tcp.counts.dropped_reassembly += 1
+            c.reassembly = None
+    return 0
+
+
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), now: uint64_t) -> cython.int:
+def _take_what_came_with_syn(c: Connection, now: uint64_t) -> cython.int:
+    payload: Chain = None
+    if c.reassembly is None and not c.flags & FIN_AHEAD:
+        return 0
+    if c.reassembly is not None:
+        payload = c.reassembly.pop(c.rcv_nxt)
+    if payload is None:
+        payload = Chain.__new__(Chain)
+    return _text(c, c.rcv_nxt, payload, False, now)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _in_syn_sent(
+    c: Connection, segment: cython.pointer(segment_t), payload: Chain, now: uint64_t
+) -> cython.int:
     """RFC 9293, 3.10.7.3."""
     tcp: TcpManager = c.tcp
     acknowledged: cython.bint = segment.flags & FLAG_ACK
@@ -147,11 +184,17 @@ def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), now: uint64_
         _established(c, segment, now)
         c.flags |= ACK_NOW
         touch(c)
+        if segment.flags & FLAG_URG:
+            urgent_arrives(c, segment.urgent)
+        queue_with_syn(c, segment, payload)
+        _take_what_came_with_syn(c, now)
         return deliver(c)
     # Simultaneous open (RFC 9293, 3.5, figure 7).
     c.state = SYN_RECEIVED
     c.flags &= ~TIMING
-    return send_syn(c, now)
+    if send_syn(c, now):
+        return 0
+    return queue_with_syn(c, segment, payload)
 
 
 @cython.cfunc
@@ -165,11 +208,17 @@ def _acknowledge_now(c: Connection) -> cython.int:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _challenge(c: Connection, now: uint64_t) -> cython.int:
-    # RFC 5961, 3.2, 4.2, 5.2; throttled as its section 7 asks.
-    if c.tcp.may_challenge(now):
-        c.tcp.counts.challenge_acks += 1
-        return _acknowledge_now(c)
-    return 0
+    # RFC 5961, 3.2, 4.2, 5.2; throttled as its section 7 asks, each connection for itself: what all of them share would
+    # tell an attacker whether he met one (CVE-2016-5696).
+    if now - c.challenges_since >= _CHALLENGE_PERIOD:
+        c.challenges_since = now
+        c.challenges = 0
+    if c.challenges >= _CHALLENGES:
+        c.tcp.counts.challenges_withheld += 1
+        return 0
+    c.challenges += 1
+    c.tcp.counts.challenge_acks += 1
+    return _acknowledge_now(c)
 
 
 @cython.cfunc
@@ -202,6 +251,9 @@ def _to_time_wait(c: Connection, now: uint64_t) -> cython.int:
     c.state = TIME_WAIT
     stop_timers(c)
     set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
+    if c.listener is not None:
+        c.listener.forget(c)
+        c.listener = None
     # For the user the connection has ended: both sides are closed.
     if c.handler is not None:
         c.flags |= UP_CLOSED
@@ -218,12 +270,18 @@ def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint
             c.tcp.counts.dropped_acknowledgment += 1
             c.tcp.refuse_connection(c, segment)
             return 0
+        if c.listener is not None and c.listener.is_full():
+            # The peer acknowledges again when our SYN comes again.
+            c.tcp.counts.dropped_backlog += 1
+            return 0
         # RFC 7323, 2.2: the window of a SYN is not scaled.
         c.snd_wnd = cython.cast(uint32_t, segment.window) << (0 if segment.flags & FLAG_SYN else c.snd_wnd_shift)
         c.max_snd_wnd = c.snd_wnd
         c.snd_wl1 = segment.seq
         c.snd_wl2 = segment.ack
         _established(c, segment, now)
+        if c.state != CLOSED:
+            _take_what_came_with_syn(c, now)
         return c.state != CLOSED
     if seq_lt(c.snd_nxt, segment.ack):
         # RFC 9293: it acknowledges what was not sent.
@@ -285,12 +343,13 @@ def _text(c: Connection, seq: uint32_t, payload: Chain, fin: cython.bint, now: u
         set_timer(c, TIMER_LINGER, now + c.tcp.config.fin_wait_2)
     if length > c.rcv_largest:
         c.rcv_largest = cython.cast(uint16_t, length if length < c.rcv_mss else c.rcv_mss)
-    if seq != c.rcv_nxt and length:
+    if seq != c.rcv_nxt and (length or fin):
         c.tcp.counts.out_of_order += 1
-        if c.reassembly is None:
-            c.reassembly = Reassembly.__new__(Reassembly)
-        if not c.tcp.keep_out_of_order(c, seq, payload):
-            c.tcp.counts.dropped_reassembly += 1
+        if length:
+            if c.reassembly is None:
+                c.reassembly = Reassembly.__new__(Reassembly)
+            if not c.tcp.keep_out_of_order(c, seq, payload):
+                c.tcp.counts.dropped_reassembly += 1
         # RFC 5681, 4.2: each out-of-order segment is acknowledged at once; the peer counts to three.
         if acknowledge(c):
             _acknowledge_now(c)
@@ -332,7 +391,7 @@ def segment_arrives(c, segment, payload, now):
     cut: uint32_t
     if c.state <= SYN_RECEIVED:
         if c.state == SYN_SENT:
-            return _in_syn_sent(c, segment, now)
+            return _in_syn_sent(c, segment, payload, now)
         if flags & (FLAG_SYN | FLAG_RST) == FLAG_SYN and seq == c.irs:
             if not flags & FLAG_ACK or c.listener is not None:
                 # The peer did not get our SYN and ACK.
@@ -360,7 +419,10 @@ def segment_arrives(c, segment, payload, now):
         if flags & FLAG_RST and seq == c.rcv_nxt:
             return _reset_arrives(c)
         c.tcp.counts.dropped_flags += 1
-        # Fourth, check the SYN bit (RFC 5961, 4.2).
+        if flags & (FLAG_RST | FLAG_SYN) == FLAG_SYN and c.state == SYN_RECEIVED and c.listener is not None:
+            # Fourth, check the SYN bit: a passive open goes back to LISTEN.
+            return finish(c, None)
+        # RFC 5961, 4.2
         if flags & (FLAG_RST | FLAG_SYN):
             return _challenge(c, now)
         return 0

@@ -5,6 +5,7 @@ from netapp.tcp.connection cimport Connection
 from netapp.tcp.manager cimport TcpManager, segment_t
 
 cdef int output(Connection c, uint64_t now) except -1        # all that may go out now; 1: the device's ring is full
+cdef int fit_path(Connection c) except -1                    # snd_mss, to the path MTU as it is now
 cdef int retransmit(Connection c, uint64_t now) except -1    # one segment from snd_una
 cdef int probe_window(Connection c, uint64_t now) except -1  # zero-window probe (RFC 9293, 3.8.6.1)
 cdef int send_keepalive(Connection c) except -1              # RFC 9293, 3.8.4; 0: sent

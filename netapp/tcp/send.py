@@ -25,6 +25,7 @@ from cython.cimports.netapp.tcp.connection import (
     IN_RECOVERY,
     NAGLE,
     SND_URGENT,
+    SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
     TIMER_DELAYED_ACK,
@@ -290,6 +291,12 @@ def _override(c: Connection) -> uint64_t:
     return c.rto if c.rto < _OVERRIDE_MOST else _OVERRIDE_MOST
 
 
+def fit_path(c):
+    mss: uint32_t = c.path.refresh_mtu() - 40
+    c.snd_mss = cython.cast(uint16_t, mss if mss < c.max_snd_mss else c.max_snd_mss)
+    return 0
+
+
 def output(c, now):
     mss: uint32_t = c.snd_mss
     largest: uint32_t = mss
@@ -301,11 +308,20 @@ def output(c, now):
     flags: uint32_t
     failed: cython.int
     if c.state < ESTABLISHED:
+        # RFC 9293, 3.10.7.4, first, second and fourth: SYN_RECEIVED too acknowledges what it does not take.
+        if c.state == SYN_RECEIVED and c.flags & ACK_NOW:
+            failed = acknowledge(c)
+            if failed:
+                return _blocked(c, failed, now)
         return 0
-    if c.send_queue.length > mss and c.path.features & FEATURE_TSO4 and not c.flags & SND_URGENT:
-        largest = _MAXIMUM_TEXT - _MAXIMUM_TEXT % mss
     if c.snd_nxt == c.snd_una and c.send_queue.length and now - c.last_send > c.rto:
         c.congestion.idle(c)
+        # RFC 1191, 6.3: it may have become larger.
+        fit_path(c)
+        mss = c.snd_mss
+        largest = mss
+    if c.send_queue.length > mss and c.path.features & FEATURE_TSO4 and not c.flags & SND_URGENT:
+        largest = _MAXIMUM_TEXT - _MAXIMUM_TEXT % mss
     window = c.cwnd
     if c.duplicate_acks and not c.flags & IN_RECOVERY and c.duplicate_acks < 3 and c.snd_next_cut == c.snd_nxt:
         # RFC 3042: each of the first two duplicates lets one more segment out, of new data.

@@ -27,7 +27,7 @@ from cython.cimports.netapp.tcp.connection import (
 )
 from cython.cimports.netapp.tcp.extras import keepalive_due
 from cython.cimports.netapp.tcp.receive import finish, reset
-from cython.cimports.netapp.tcp.send import output, probe_window, send_syn
+from cython.cimports.netapp.tcp.send import fit_path, output, probe_window, send_syn
 from cython.cimports.netapp.tcp.touched import touch
 
 # Clock granularity G of RFC 6298 (2.3): the loop's turns.
@@ -119,6 +119,8 @@ def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
         _timed_out_again(c)
         send_syn(c, now)
         return _not_beyond_user_timeout(c, TIMER_RETRANSMIT)
+    # Errors about a path MTU that others heard of lower it for all.
+    fit_path(c)
     c.congestion.timed_out(c)
     _back_off(c)
     _timed_out_again(c)

@@ -63,7 +63,6 @@ def connecting(s: Stack) -> tuple[Recorder, bytes]:
 SOFT = [(3, 0), (3, 1), (3, 5), (11, 0), (11, 1), (12, 0)]
 
 
-@pytest.mark.xfail(reason="being built")
 def test_must_54_an_error_goes_to_the_connection_that_it_is_about() -> None:
     with stack() as s:
         handlers, frames = zip(*(connecting(s) for _ in range(3)))
@@ -122,7 +121,6 @@ def test_must_56_nor_one_that_is_being_opened(kind: int, code: int) -> None:
         assert s.state() == "SYN_SENT" and "closed" not in handler.calls
 
 
-@pytest.mark.xfail(reason="being built")
 @pytest.mark.parametrize("code", [2, 3])
 def test_shld_26_hard_errors_end_a_connection_that_is_being_opened(code: int) -> None:
     with stack() as s:

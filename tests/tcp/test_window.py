@@ -324,8 +324,8 @@ def test_bare_acknowledgments_out_of_the_window_are_not_answered_without_end():
         for _ in range(300):
             peer.send("A", seq=peer.seq + 1_000_000)
             answered += len(peer.get())
-        assert answered <= 100
-        s.advance(SECOND)
+        assert answered == 10
+        s.advance(5 * SECOND)
         peer.send("A", seq=peer.seq + 1_000_000)
         assert len(peer.get()) == 1
         for _ in range(3):
