@@ -210,7 +210,7 @@ def _acknowledge_now(c: Connection) -> cython.int:
 def _challenge(c: Connection, now: uint64_t) -> cython.int:
     # RFC 5961, 3.2, 4.2, 5.2; throttled as its section 7 asks, each connection for itself: what all of them share would
     # tell an attacker whether he met one (CVE-2016-5696).
-    if now - c.challenges_since >= _CHALLENGE_PERIOD:
+    if c.challenges == 0 or now - c.challenges_since >= _CHALLENGE_PERIOD:
         c.challenges_since = now
         c.challenges = 0
     if c.challenges >= _CHALLENGES:
