@@ -62,7 +62,7 @@ coverage: deps trace
 	tools/python trace -m coverage run -m pytest
 	$(BIN)/coverage report
 	@echo 'netapp: lines of netapp/tcp and netapp/net that no test reaches; at least 95 % are'
-	$(BIN)/coverage report --include='netapp/tcp/*.py,netapp/net/*.py' --show-missing --fail-under=95
+	$(BIN)/coverage report --include='netapp/tcp/**/*.py,netapp/net/**/*.py' --show-missing --fail-under=95
 
 soak: deps build
 	tools/python release -m pytest -m soak
