@@ -1,5 +1,7 @@
 """RFC 9293, 3.9.2: the interface to IP."""
 
+import errno
+
 import pytest
 from scapy.layers.inet import IP, TCP, IPOption
 from scapy.layers.l2 import Ether
@@ -119,6 +121,56 @@ def test_must_56_nor_one_that_is_being_opened(kind: int, code: int) -> None:
         handler, frame = connecting(s)
         icmp_error(s, kind, code, frame)
         assert s.state() == "SYN_SENT" and "closed" not in handler.calls
+
+
+class Soft(Recorder):
+    """Writes down what ICMP says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[OSError] = []
+
+    def soft_error(self, error: OSError) -> None:
+        self.told.append(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "number"),
+    [
+        (3, 0, errno.ENETUNREACH),
+        (3, 1, errno.EHOSTUNREACH),
+        (3, 5, errno.EOPNOTSUPP),
+        (11, 0, errno.EHOSTUNREACH),
+        (11, 1, errno.EHOSTUNREACH),
+        (12, 0, errno.EPROTO),
+    ],
+)
+def test_shld_25_an_application_hears_of_soft_errors(kind: int, code: int, number: int) -> None:
+    with stack() as s:
+        handler = Soft()
+        s.listen(factory=lambda: handler)
+        peer = s.peer().open()
+        handler.send(b"on its way")
+        [frame] = s.frames()
+        icmp_error(s, kind, code, frame)
+        assert [error.errno for error in handler.told] == [number] and handler.calls == ["connected"]
+        # Once more, when it comes once more; not when nothing is under way any more.
+        icmp_error(s, kind, code, frame)
+        assert len(handler.told) == 2
+        peer.send("A", ack=peer.ack + 10)
+        icmp_error(s, kind, code, frame)
+        assert len(handler.told) == 2
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_shld_26_once_established_they_count_as_soft_ones(code: int) -> None:
+    """RFC 5927, 5.2: otherwise anybody who guesses a sequence number can end a connection."""
+    with stack() as s:
+        handler, peer, frame = in_flight(s)
+        icmp_error(s, 3, code, frame)
+        assert handler.calls == ["connected"] and s.state() == "ESTABLISHED"
+        peer.send("A", ack=peer.ack + 10)
+        assert connection_of(handler).queued == 0
 
 
 @pytest.mark.parametrize("code", [2, 3])

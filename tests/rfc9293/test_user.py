@@ -3,6 +3,8 @@
 import pytest
 from scapy.layers.inet import IP
 
+from netapp.tcp.handler import TcpHandler
+from tests.rfc9293.peers import icmp_error
 from tests.support.stack import MS, SECOND, THEIRS, Recorder, Stack, connection_of, flags_of, stack
 
 
@@ -116,3 +118,44 @@ def test_shld_22_ip_gets_it_unchanged() -> None:
         peer.send("FA")
         frames = s.frames()
         assert len(frames) > 5 and {IP(frame[14:]).tos for frame in frames} == {0x48}
+
+
+class Told(Recorder):
+    """Writes down what is reported besides."""
+
+    def soft_error(self, error: OSError) -> None:
+        self.calls.append("soft_error")
+
+    def delivery_delayed(self) -> None:
+        self.calls.append("delivery_delayed")
+
+    def urgent(self, left: int) -> None:
+        self.calls.append("urgent")
+
+
+def excited(s: Stack, handler: TcpHandler) -> None:
+    """An ICMP error, retransmissions without an answer, an urgent pointer that moves on."""
+    s.listen(factory=lambda: handler)
+    peer = s.peer().open()
+    handler.send(b"x")
+    [frame] = s.frames()
+    icmp_error(s, 3, 1, frame)
+    s.advance(10 * SECOND)
+    peer.send("AU", b"", urgptr=5)
+
+
+def test_must_47_soft_errors_are_reported() -> None:
+    with stack() as s:
+        handler = Told()
+        excited(s, handler)
+        assert handler.calls == ["connected", "soft_error", "delivery_delayed", "urgent"]
+        assert s.state() == "ESTABLISHED"
+
+
+def test_shld_20_unless_the_application_wants_none() -> None:
+    """It has no such callbacks, then."""
+    with stack() as s:
+        handler = TcpHandler()
+        excited(s, handler)
+        assert handler.connection is not None and s.state() == "ESTABLISHED"
+        handler.abort()
