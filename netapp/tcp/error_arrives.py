@@ -81,11 +81,7 @@ def error_arrives(c, error, seq, now):
     if error.type == TYPE_UNREACHABLE and error.code == CODE_FRAGMENTATION_NEEDED:
         _too_big(c, error.mtu)
         return 1
-    if (
-        error.type != TYPE_UNREACHABLE
-        and error.type != TYPE_TIME_EXCEEDED
-        and error.type != TYPE_PARAMETER_PROBLEM
-    ):
+    if error.type != TYPE_UNREACHABLE and error.type != TYPE_TIME_EXCEEDED and error.type != TYPE_PARAMETER_PROBLEM:
         # RFC 9293, 3.9.2.2 (MUST-55): source quench above all.
         return 0
     if (

@@ -628,7 +628,9 @@ class TcpTransport:
         key.remote = error.destination
         key.local = error.source
         # Of a segment of ours: the first port is the local one.
-        key.ports = cython.cast(uint32_t, load16(error.header + OFFSET_DESTINATION_PORT)) << 16 | load16(error.header + OFFSET_SOURCE_PORT)
+        key.ports = cython.cast(uint32_t, load16(error.header + OFFSET_DESTINATION_PORT)) << 16 | load16(
+            error.header + OFFSET_SOURCE_PORT
+        )
         found = _find(manager.table, cython.address(key), manager.table.hash_of(cython.address(key)))
         if found is None:
             manager.counts.icmp_unmatched += 1

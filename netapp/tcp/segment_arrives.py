@@ -157,9 +157,7 @@ def _take_what_came_with_syn(c: Connection, now: uint64_t) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def _in_syn_sent(
-    c: Connection, segment: cython.pointer(segment_t), payload: Chain, now: uint64_t
-) -> cython.int:
+def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), payload: Chain, now: uint64_t) -> cython.int:
     """RFC 9293, 3.10.7.3."""
     tcp: TcpManager = c.tcp
     acknowledged: cython.bint = segment.flags & FLAG_ACK

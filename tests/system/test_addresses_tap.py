@@ -196,3 +196,11 @@ def test_replies_to_pings_pass_a_narrow_link(tmp_path: Path) -> None:
         narrow(900)
         assert ping("10.99.0.2", 1472, inside=inside)
         assert running.end() == 0
+
+
+def test_tcp_finds_the_mtu_of_a_narrow_link(tmp_path: Path) -> None:
+    """The router says what it cannot pass; what the connection sends becomes smaller (RFC 1191)."""
+    with netapp(tmp_path, "echo", "--gateway", "10.99.0.1") as running, far_host(4) as inside:
+        narrow(900)
+        assert echo("10.99.0.2", inside=inside) == LENGTH
+        assert running.end() == 0
