@@ -30,8 +30,8 @@ class TcpHandler:
         """The peer has not acknowledged what was sent three times again (R1, RFC 9293, 3.8.3); it may yet."""
 
     def soft_error(self, error):
-        """ICMP says that something on the way did not let a segment through (RFC 9293, 3.9.1.8): an OSError, whose errno
-        tells what. It may pass: the connection goes on."""
+        """ICMP says that something on the way did not let a segment through (RFC 9293, 3.9.1.8): an OSError, whose
+        errno tells what. It may pass: the connection goes on."""
 
     def closed(self, error):
         """The connection has ended. `error` is None, or an OSError: ConnectionResetError (by the peer),

@@ -19,7 +19,7 @@ from cython.cimports.netapp.net.ipv4 import DEFAULT_TTL
 from cython.cimports.netapp.net.key import key_t, same_key
 from cython.cimports.netapp.net.manager import network
 from cython.cimports.netapp.net.ports import FIRST_PORT, PORTS, port_offset
-from cython.cimports.netapp.net.transport import Path, icmp_error_t, ip_info_t
+from cython.cimports.netapp.net.transport import Path, ip_info_t
 from cython.cimports.netapp.tcp.congestion.control import CongestionControl
 from cython.cimports.netapp.tcp.connection import (
     CLOSED,

@@ -51,7 +51,6 @@ from cython.cimports.netapp.tcp.timers import measured, set_timer, stop_timer, s
 from cython.cimports.netapp.tcp.touched import touch
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, FLAG_URG
 
-
 # RFC 5961, 7: challenge ACKs of a connection in so many ns.
 _CHALLENGES = cython.declare(cython.int, 10)
 _CHALLENGE_PERIOD = cython.declare(uint64_t, 5_000_000_000)
@@ -125,8 +124,8 @@ def _established(c: Connection, segment: cython.pointer(segment_t), now: uint64_
 
 
 def queue_with_syn(c, segment, payload):
-    # RFC 9293, 3.10.7.2 and 3.10.7.3. It is not acknowledged before the handshake is done: what the peer sends again then
-    # is a duplicate, and a forged SYN costs no more than a slot.
+    # RFC 9293, 3.10.7.2 and 3.10.7.3. It is not acknowledged before the handshake is done: what the peer sends again
+    # then is a duplicate, and a forged SYN costs no more than a slot.
     window: uint32_t = seq_sub(c.rcv_adv, c.rcv_nxt)
     length: uint32_t = segment.length
     if length > window:
