@@ -61,6 +61,9 @@ class Icmp:
             return 0
         header[icmp.OFFSET_TYPE] = icmp.TYPE_ECHO_REPLY
         checksum = updated(raw16(header + icmp.OFFSET_CHECKSUM), icmp.TYPE_ECHO, icmp.TYPE_ECHO_REPLY)
+        if checksum == 0:
+            # What is all zeros has 0xFFFF; of what is not both are right (RFC 1071; RFC 1624, 3).
+            checksum = 0xFFFF
         memcpy(header + icmp.OFFSET_CHECKSUM, cython.address(checksum), 2)
         at = packet.head.data
         if packet.head.length < icmp.HEADER_BYTES or not writable(packet.head):
