@@ -17,8 +17,8 @@ Every requirement of the RFCs below, with the test that holds the stack to it. A
 and speaks with the stack through frames. The page is written by `python -m tests.conformance`, which runs the tests;
 `make test` fails when it is not up to date, or when a requirement has neither a test nor a reason.
 
-That a test fails where its requirement is not obeyed is shown by `python -m tests.mutants`: for every MUST that is met
-it breaks what obeys it in a copy of the tree, and the test has to fail.
+That a test fails where its requirement is not obeyed is shown by `python -m tests.mutants`: for every MUST of RFC 9293
+that is met it breaks what obeys it in a copy of the tree, and the test has to fail.
 """
 
 

@@ -33,7 +33,7 @@ class Requirement:
     words: str
     status: str = MET
     reason: str = ""
-    level: str = ""  # MUST, SHLD, MAY: where the label does not begin with it
+    level: str = ""  # MUST, SHLD, MAY, as the RFC has it: where the label does not begin with it
 
     def __post_init__(self) -> None:
         if not self.level:

@@ -62,8 +62,8 @@ def mutants_of(document: Document) -> list[Mutant]:
 
 
 def faults(document: Document) -> list[str]:
-    """What is wrong with the list: a text that does not occur once, a MUST that is met and has no mutant, a mutant of
-    what has no test."""
+    """What is wrong with the list: a text that does not occur once, a MUST that is met and has no mutant (where the
+    document has any), a mutant of what has no test."""
     mutants = mutants_of(document)
     tests = bound(document)
     found = [f"{one.label}: {one.fault()}" for one in mutants if one.fault()]
@@ -72,6 +72,6 @@ def faults(document: Document) -> list[str]:
     found += [
         f"{one.label} is met and has no mutant"
         for one in document.requirements
-        if one.level == "MUST" and one.status == MET and one.label not in having
+        if mutants and one.level == "MUST" and one.status == MET and one.label not in having
     ]
     return found
