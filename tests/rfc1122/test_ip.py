@@ -293,7 +293,7 @@ def test_3_4_options_reach_the_transport() -> None:
         assert [source.options for source in handler.sources] == [TIMESTAMP, TIMESTAMP]
 
 
-def test_3_4_errors_sent_at_a_transports_wish() -> None:
+def test_3_4_icmp_sent_at_a_transports_wish() -> None:
     """Port unreachable is UDP's."""
     with datagrams() as net:
         (frame,) = net.arrives(dport=9)
@@ -301,7 +301,7 @@ def test_3_4_errors_sent_at_a_transports_wish() -> None:
 
 
 @pytest.mark.parametrize(("kind", "code"), [(3, 0), (3, 3), (11, 0), (11, 1), (12, 0)])
-def test_3_4_errors_reach_the_transport(kind: int, code: int) -> None:
+def test_3_4_icmp_reaches_the_transport(kind: int, code: int) -> None:
     with datagrams() as net:
         handler = net.bind(7)
         handler.send_to(b"x", HOST_ADDRESS, 53)
