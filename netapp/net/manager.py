@@ -249,14 +249,17 @@ class NetworkManager:
     def remove_local(self, local):
         interface: Interface = local.interface
         protocol: cython.int
-        if local.state == PREFERRED:
-            for protocol in range(256):
-                if self.transports[protocol] != cython.NULL:
-                    cython.cast(Transport, self.transports[protocol]).address_lost(mapped(local.address))
+        used: cython.bint = local.state == PREFERRED
+        # Before its users hear of it: what they open then has another address.
         interface.locals.remove(local)
         local.end()
         self.routes.remove_subnet(local)
         interface.choose()
+        if used:
+            for protocol in range(256):
+                if self.transports[protocol] != cython.NULL:
+                    cython.cast(Transport, self.transports[protocol]).address_lost(mapped(local.address))
+        # Last: until then neighbours stay usable, for resets from the address (RFC 5227, 2.4).
         self.routes_changed()
         return 0
 

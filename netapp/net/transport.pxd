@@ -31,8 +31,8 @@ cdef class Transport:
     # 1: the error fits what is under way, as what was sent and is not acknowledged (RFC 5927, 4.1), and is believed: the
     # path MTU of its destination goes down to error.mtu after the call. 0: it does not. Returns 0 unless overridden.
     cdef int error_arrives(self, icmp_error_t* error) except -1
-    # `address` is about to be given up: what uses it should end, and may still send (RFC 5227, 2.4). Does nothing unless
-    # overridden.
+    # `address` is ours no more: what uses it should end, and may still send by the paths it has (RFC 5227, 2.4). Does
+    # nothing unless overridden.
     cdef int address_lost(self, address_t address) except -1
 
 

@@ -14,6 +14,7 @@ from netapp.net.config import InterfaceConfig
 from netapp.node.simulation import Simulation
 from tests.support.appliances import Client
 from tests.support.network import HOST_ADDRESS, HOST_MAC, OUR_ADDRESS, OUR_MAC, Node, network_node
+from tests.support.stack import Recorder, stack
 
 BROADCAST = b"\xff" * 6
 THIEF = b"\x02\0\0\0\0\x66"
@@ -191,6 +192,26 @@ def test_connections_of_an_address_that_is_given_up_are_reset() -> None:
         assert [(frame[IP].src, str(frame[TCP].flags)) for frame in sent if TCP in frame] == [(OUR_ADDRESS, "RA")]
         assert [client.ended for client in clients] == [True, False]
         assert "10.99.0.2 is somebody else's address" in str(clients[0].error)
+
+
+def test_what_is_opened_when_an_address_is_given_up_has_another() -> None:
+    """Appliances open their next connection, or socket, from closed()."""
+    mine = InterfaceConfig(f"{OUR_ADDRESS}/24", secondary=("10.99.0.3/24",), announce=False, give_up=True)
+    with stack(interface=mine) as s:
+        refused: list[str] = []
+
+        def again(handler: Recorder, error: BaseException) -> None:
+            s.tcp.connect(HOST_ADDRESS, 80, Recorder)
+            for use in (s.tcp.listen, partial(s.tcp.connect, HOST_ADDRESS)):
+                with pytest.raises(OSError, match="not an address of this node") as raised:
+                    use(81, Recorder, **{"address" if use == s.tcp.listen else "local_address": OUR_ADDRESS})
+                refused.append(str(raised.value))
+
+        s.connect(Recorder(closed=again))
+        assert [one.local[0] for one in s.tcp.connections()] == [OUR_ADDRESS]
+        s.send_frame(bytes(claim()), bytes(claim()))
+        assert [one.local[0] for one in s.tcp.connections()] == ["10.99.0.3"]
+        assert len(refused) == 2
 
 
 def test_our_own_frames_are_no_conflict() -> None:
