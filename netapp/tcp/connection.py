@@ -46,6 +46,8 @@ _NAMES = (
 _SMALL_SEND = cython.declare(cython.Py_ssize_t, 256)
 
 _SECOND = cython.declare(uint64_t, 1_000_000_000)
+# Of times that are added to the clock's, which must not wrap.
+_LONGEST = cython.declare(uint64_t, (1 << 62) - 1)
 
 _live = cython.declare(cython.longlong, 0)
 
@@ -149,6 +151,8 @@ class Connection:
         `count` probes stay without an answer. Off unless called; `idle` 0: off again (RFC 9293, 3.8.4)."""
         x: Extras = extras_of(self)
         now: uint64_t = events().now
+        if idle > _LONGEST or interval > _LONGEST:
+            raise ValueError("keepalive() takes times below 2 ** 62 ns")
         if idle and (interval == 0 or count < 2):
             # MUST-29: that one probe is not answered means nothing.
             raise ValueError("keepalive() takes an interval above 0 and a count of at least 2")
@@ -182,6 +186,8 @@ class Connection:
 
     @user_timeout.setter
     def user_timeout(self, nanoseconds: int):
+        if not 0 <= nanoseconds <= _LONGEST:
+            raise ValueError(f"{nanoseconds} is no user time-out: 0, or ns below 2 ** 62")
         extras_of(self).user_timeout = nanoseconds
 
     @property

@@ -8,6 +8,7 @@ if not cython.compiled:
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.netapp.tcp.connection import (
     CLOSE_WAIT,
+    CLOSED,
     ESTABLISHED,
     FIN_RECEIVED,
     RCV_URGENT,
@@ -80,7 +81,7 @@ def urgent_left(c):
     if not c.flags & RCV_URGENT:
         return 0
     left = seq_sub(c.extras.rcv_up, _next_up(c))
-    if c.flags & FIN_RECEIVED and (c.received is None or c.received.length < left):
-        # A mark beyond the FIN: nothing will come there.
+    if (c.flags & FIN_RECEIVED or c.state == CLOSED) and (c.received is None or c.received.length < left):
+        # A mark beyond the FIN, or what was lost with the connection: nothing will come there.
         left = 0 if c.received is None else cython.cast(uint32_t, c.received.length)
     return left

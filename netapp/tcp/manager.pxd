@@ -124,6 +124,7 @@ cdef class TcpManager(Representative):
     cdef TcpTransport transport
     cdef Poller retry                        # started while a device's ring is full: the loop does not sleep
     cdef bint retrying
+    cdef int _current(self) except -1        # RuntimeError: it was replaced
     cdef int send_touched(self) except -1
     cdef int feed_starved(self) except -1
     cdef int attach(self, Connection c, object handler) except -1    # TypeError: no TcpHandler

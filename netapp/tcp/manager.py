@@ -291,6 +291,7 @@ class TcpManager:
         listener: Listener
         other: Listener
         wanted: address_t
+        self._current()
         if not 0 < port < 65536:
             raise ValueError(f"{port} is no port: 1 to 65535")
         if not callable(factory):
@@ -328,6 +329,7 @@ class TcpManager:
         hashed: uint32_t = 0
         local: address_t
         remote: address_t = parse_address(address)
+        self._current()
         if not 0 < port < 65536 or not 0 <= local_port < 65536:
             raise ValueError(f"{port if local_port == 0 else local_port} is no port: 1 to 65535")
         if local_address is None:
@@ -379,6 +381,11 @@ class TcpManager:
     def listening(self) -> list:
         """All listeners."""
         return [one for bound in self.listeners.values() for one in bound]
+
+    def _current(self):
+        if self.successor is not None:
+            raise RuntimeError("this TcpManager was replaced: reach it through its Ebb, in every event anew")
+        return 0
 
     # --- for the rest of TCP -------------------------------------------------------------------------------------
 

@@ -81,9 +81,11 @@ def _learn_options(c: Connection, segment: cython.pointer(segment_t)) -> cython.
 
 
 def learn_syn(c, segment):
+    window: uint64_t = c.tcp.config.receive_window
     c.irs = segment.seq
     c.rcv_nxt = seq_add(segment.seq, 1)
-    # RFC 7323, 2.2: the window of a SYN is not scaled.
+    # RFC 7323, 2.2: the window of a SYN is not scaled. Ours is offered even where no slot is left to say so.
+    c.rcv_adv = seq_add(c.rcv_nxt, cython.cast(uint32_t, window if window < 65535 else 65535))
     c.snd_wnd = segment.window
     c.max_snd_wnd = segment.window
     c.snd_wl1 = segment.seq
@@ -175,9 +177,6 @@ def _in_syn_sent(c: Connection, segment: cython.pointer(segment_t), payload: Cha
         return 0
     learn_syn(c, segment)
     if acknowledged:
-        c.rcv_adv = seq_add(
-            c.rcv_nxt, cython.cast(uint32_t, tcp.config.receive_window if tcp.config.receive_window < 65535 else 65535)
-        )
         _established(c, segment, now)
         c.flags |= ACK_NOW
         touch(c)

@@ -468,8 +468,6 @@ def send_syn(c, now):
         # Karn's algorithm (RFC 6298, 3), also when the peer's SYN came again.
         c.flags &= ~TIMING
     c.snd_nxt = seq_add(c.iss, 1)
-    if not active:
-        c.rcv_adv = seq_add(c.rcv_nxt, cython.cast(uint32_t, window))
     write(
         header,
         cython.cast(uint16_t, c.key.ports & 0xFFFF),

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from netapp.tcp.config import TcpConfig
-from tests.support.stack import MS, SECOND, Recorder, flags_of, stack
+from tests.support.stack import MS, SECOND, Recorder, connection_of, flags_of, stack
 
 
 def test_an_option_is_of_one_connection():
@@ -34,7 +34,7 @@ def test_keep_alives_that_mean_nothing_are_refused(arguments):
         s.peer().open()
         with pytest.raises(ValueError, match="a count of at least 2"):
             made[0].connection.keepalive(*arguments)
-        with pytest.raises(OverflowError):
+        with pytest.raises(ValueError, match="no user time-out"):
             made[0].connection.user_timeout = -1
 
 
@@ -128,3 +128,30 @@ def test_a_user_time_out_below_the_first_time_out():
 def test_an_acknowledgment_does_not_wait_for_more_than_half_a_second():
     with pytest.raises(ValueError, match="at most 500 ms"):
         TcpConfig(delayed_ack=501 * MS)
+
+
+def test_nothing_is_urgent_once_it_is_lost() -> None:
+    """A mark in data that a reset took away before receive() had it."""
+    seen: list[int] = []
+    with stack() as s:
+        made = s.listen(7, lambda: Recorder(closed=lambda self, error: seen.append(connection_of(self).urgent_left)))
+        peer = s.peer().open()
+        made[0].pause()
+        peer.send("AU", b"hello world", urgptr=5)
+        peer.get()
+        assert connection_of(made[0]).urgent_left == 5
+        peer.send("R")
+        s.frames()
+        assert seen == [0]
+
+
+def test_times_that_the_clock_cannot_count_are_refused() -> None:
+    with stack() as s:
+        made = s.listen()
+        s.peer().open()
+        with pytest.raises(ValueError, match="no user time-out"):
+            connection_of(made[0]).user_timeout = 2**64 - 1
+        for arguments in ((2**64 - 1,), (SECOND, 2**64 - 1)):
+            with pytest.raises(ValueError, match="times below"):
+                connection_of(made[0]).keepalive(*arguments)
+        assert connection_of(made[0]).user_timeout == 0

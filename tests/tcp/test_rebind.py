@@ -245,3 +245,29 @@ def test_the_network_manager_is_not_replaced() -> None:
             s.core.namespace.rebind(TCP_ID, busy)
         peer.send("PA", b"still there")
         assert bytes(peer.get()[0].data) == b"still there"
+
+
+def test_a_replaced_manager_opens_nothing() -> None:
+    """What it opened then would be in no table."""
+    with stack() as s:
+        old = s.tcp
+        assert s.core.namespace.rebind(TCP_ID, lambda core, ebb_id: TcpManager(TcpConfig(), VirtualEntropy(8)))
+        with pytest.raises(RuntimeError, match="replaced"):
+            old.connect("10.99.0.1", 80, Recorder)
+        with pytest.raises(RuntimeError, match="replaced"):
+            old.listen(9, Recorder)
+
+
+def test_a_smaller_window_takes_the_text_of_a_syn_that_was_offered_more() -> None:
+    with stack(TcpConfig(receive_window=60_000)) as s:
+        made = s.listen()
+        peer = s.peer()
+        peer.send("S", bytes(1000), options=[("MSS", 1460)])
+        peer.get()
+        config = TcpConfig(receive_window=100)
+        assert s.core.namespace.rebind(TCP_ID, lambda core, ebb_id: TcpManager(config, VirtualEntropy(8)))
+        s.advance(1100 * MS)
+        assert flags_of(peer.one()) == "SA"
+        s.send_frame(peer.frame("A", seq=1001), peer.frame("A", bytes(200), seq=2001))
+        assert len(made[0].data) == 1200
+        assert peer.get()[-1].ack == 2201
