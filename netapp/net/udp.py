@@ -457,6 +457,9 @@ class UdpTransport:
         if info.multicast and not s.broadcast:
             manager.counts.dropped_broadcast += 1
             return 0
+        if packet.head.length <= wire.HEADER_BYTES:
+            # The view goes, and its slot may; what IP's header says is passed up.
+            info.header = network().keep_header(info.header)
         step_over(packet, wire.HEADER_BYTES)
         if (
             packet.offload.gso_type == GSO_UDP_L4

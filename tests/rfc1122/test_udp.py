@@ -171,7 +171,8 @@ def test_4_1_4_tos_that_came_is_passed_up() -> None:
     with datagrams() as net:
         handler = net.bind(7)
         net.arrives(tos=0x28)
-        assert handler.sources[0].traffic_class == 0x28
+        net.arrives(b"", tos=0x50)  # whose slot is gone by then
+        assert [source.traffic_class for source in handler.sources] == [0x28, 0x50]
 
 
 def test_4_1_4_ip_sends_limited_and_directed_broadcasts() -> None:
