@@ -257,9 +257,11 @@ def _send(s: UdpSocket, path: Path, given, port: uint16_t, segment_size: uint32_
 
 
 @cython.cfunc
-def _path_or_raise(s: UdpSocket, path: Path, destination: address_t) -> Path:
-    if path is None:
+def _path_or_raise(s: UdpSocket, found: object, destination: address_t) -> Path:
+    path: Path
+    if found is None:
         raise OSError(errno.ENETUNREACH, f"no route to {format_address(destination)}")
+    path = found
     if path.broadcast and not s.broadcast:
         raise OSError(errno.EACCES, f"{format_address(destination)} is a broadcast address: bind with broadcast=True")
     return path
