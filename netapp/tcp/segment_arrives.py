@@ -415,8 +415,13 @@ def segment_arrives(c, segment, payload, now):
         if flags & FLAG_RST and seq == c.rcv_nxt:
             return _reset_arrives(c)
         c.tcp.counts.dropped_flags += 1
-        if flags & (FLAG_RST | FLAG_SYN) == FLAG_SYN and c.state == SYN_RECEIVED and c.listener is not None:
-            # Fourth, check the SYN bit: a passive open goes back to LISTEN.
+        if (
+            flags & (FLAG_RST | FLAG_SYN) == FLAG_SYN
+            and c.state == SYN_RECEIVED
+            and c.listener is not None
+            and seq != c.rcv_adv
+        ):
+            # Fourth, check the SYN bit: within the window, a passive open goes back to LISTEN.
             return finish(c, None)
         # RFC 5961, 4.2
         if flags & (FLAG_RST | FLAG_SYN):

@@ -127,7 +127,12 @@ DECISIONS = [
     Decision(
         "text at the window's right edge is cut off, its acknowledgment taken; the kernel drops both",
         "RFC 9293, 3.10.7.4, first",
-        lambda m: m.place.seq == m.place.edge and m.segment.length > 0 and "A" in m.flags and m.kernel.state == m.state,
+        lambda m: (
+            m.place.seq == m.place.edge
+            and m.segment.length > 0
+            and m.kernel.state == m.state
+            and ("A" in m.flags or (m.only_sent and m.answers == ("", "A")))
+        ),
     ),
     Decision(
         "a reset within the window, or at its edge, is challenged; the kernel drops it when it reaches beyond",
@@ -207,7 +212,7 @@ DECISIONS = [
     Decision(
         "a FIN goes into a window of zero as well, and so probes it; the kernel waits",
         "RFC 9293, 3.8.6.1",
-        lambda m: m.only_sent and m.answers == ("FA", "") and m.ours.sent[0].length == 0,
+        lambda m: m.only_sent and m.answers in (("FA", ""), ("FA", "A")) and m.ours.sent[0].length == 0,
     ),
     Decision(
         "an old segment does not change the window; the kernel takes it from each new acknowledgment",
@@ -346,26 +351,27 @@ DECISIONS = [
         lambda m: (
             m.state == "SYN_RECEIVED"
             and "S" in m.flags
-            and m.answers == ("", "RA")
-            and m.ours.state == m.kernel.state == "CLOSED"
+            and m.answers in (("", "RA"), ("", "R"))
+            and m.ours.state == "CLOSED"
         ),
     ),
-    # --- what is being mended: tests/packets/known_failures.txt ---
-    Decision("abort() in CLOSING and LAST-ACK", "mending", lambda m: m.called == "abort" and m.answers == ("RA", "")),
     Decision(
-        "no ACK, RST or SYN in LISTEN; SYN and FIN",
-        "mending",
-        lambda m: m.listens and m.state == "CLOSED" and m.answers[0] == "RA" and "R" not in m.flags,
+        "text and FIN of a SYN are taken when the handshake is done; the kernel leaves them to be sent again",
+        "RFC 9293, 3.10.7.2, third, and 3.10.7.3",
+        lambda m: (
+            m.state in ("SYN_SENT", "SYN_RECEIVED")
+            and "A" in m.flags
+            and any(
+                "S" in step.flags and ("F" in step.flags or step.length > 0)
+                for step in [*(one[0] for one in m.before), m.step]
+                if isinstance(step, Segment)
+            )
+        ),
     ),
     Decision(
-        "nothing is acknowledged in SYN-RECEIVED",
-        "mending",
-        lambda m: m.state == "SYN_RECEIVED" and m.answers[0] == "" and m.answers[1] in ("A", "R", "RA"),
-    ),
-    Decision(
-        "a FIN out of order without text is not acknowledged",
-        "mending",
-        lambda m: "F" in m.flags and not m.segment.length and m.place.seq > 0 and m.answers == ("", "A"),
+        "abort() in CLOSING and LAST-ACK deletes the connection; the kernel resets the peer",
+        "RFC 9293, 3.10.5",
+        lambda m: m.called == "abort" and m.state in ("CLOSING", "LAST_ACK") and m.answers == ("", "RA"),
     ),
 ]
 
