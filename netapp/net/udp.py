@@ -38,6 +38,8 @@ from cython.cimports.netapp.wire import udp as wire
 from cython.cimports.netapp.wire.bytes import load16
 from cython.cimports.netapp.wire.checksum import fold, sum_chain, sum_pseudo_header
 
+from netapp.ebb.core import EbbError
+
 COUNTERS = (
     "datagrams_in",
     "datagrams_out",
@@ -115,6 +117,9 @@ class UdpManager:
 
     def begin(self):
         network().register_transport(ipv4.PROTOCOL_UDP, self.transport)
+
+    def may_be_replaced(self, new):
+        raise EbbError("the UDP manager cannot be replaced: sockets belong to it")
 
     def __dealloc__(self):
         _forget_paths(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from netapp.drivers.device import Device
@@ -78,7 +79,9 @@ class Node:
         )
         install(NETWORK_MANAGER, lambda core, ebb_id: NetworkManager(platform.entropy))
         install(CONGESTION_CONTROL, lambda core, ebb_id: Reno())
-        install(TCP, lambda core, ebb_id: TcpManager(config.tcp, platform.entropy))
+        # Views pin more than they show: the rest is for them, and for what comes in.
+        tcp = replace(config.tcp, send_limit_total=min(config.tcp.send_limit_total, size // 2))
+        install(TCP, lambda core, ebb_id: TcpManager(tcp, platform.entropy))
         install(UDP, lambda core, ebb_id: UdpManager(platform.entropy))
         self._polling = self.namespace.create(
             lambda core, ebb_id: AdaptivePolling(platform.interrupts, spin=config.spin)

@@ -17,7 +17,8 @@ class TcpConfig:
     receive_window: int = _option(256 << 10, "bytes that a connection's peer may have on the way or unread")
     send_limit: int = _option(1 << 20, "bytes queued on a connection above which its appliance is not fed")
     send_limit_total: int = _option(
-        256 << 20, "bytes queued on all connections above which only those that owe nothing are fed"
+        256 << 20,
+        "bytes queued on all connections above which only those that owe nothing are fed; at most half of the pool",
     )
     backlog: int = _option(1024, "half-open connections of a listener")
     max_connections: int = _option(1 << 20, "connections of all states")

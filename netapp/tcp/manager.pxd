@@ -119,6 +119,7 @@ cdef class TcpManager(Representative):
     cdef touched_t blocked                   # of these, those that met a full ring: they go on with the next
     cdef uint64_t queued_bytes               # in all send queues
     cdef dict starved                        # connections not fed because of send_limit_total, in order; values None
+    cdef dict unread                         # ended in order, but paused before all was read; values None
     cdef Chain segment                       # the next one to send; used again where the device emptied it at once
     cdef EndOfTurn output_hook
     cdef TcpTransport transport

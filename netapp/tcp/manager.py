@@ -38,7 +38,7 @@ from cython.cimports.netapp.tcp.isn import initial_sequence
 from cython.cimports.netapp.tcp.listener import Listener
 from cython.cimports.netapp.tcp.options import parse_options
 from cython.cimports.netapp.tcp.reassembly import Reassembly
-from cython.cimports.netapp.tcp.receive import deliver, finish, reset
+from cython.cimports.netapp.tcp.receive import deliver, finish, give_up_unread, reset
 from cython.cimports.netapp.tcp.segment_arrives import learn_syn, queue_with_syn, segment_arrives
 from cython.cimports.netapp.tcp.send import output, refuse, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt
@@ -203,6 +203,7 @@ class TcpManager:
         self.listeners = {}
         self.bindings = {}
         self.starved = {}
+        self.unread = {}
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
         self.counter_names = COUNTERS
         self.output_hook = Output()
@@ -238,12 +239,15 @@ class TcpManager:
         after.touched = self.touched
         after.queued_bytes = self.queued_bytes
         after.starved = self.starved
+        after.unread = self.unread
         after.output_hook = self.output_hook
         after.retry = self.retry
         after.retrying = self.retrying
         after.transport = self.transport
         after.transport.tcp = after
         for c in after.table.all():
+            c.tcp = after
+        for c in after.unread:
             c.tcp = after
         while link != cython.NULL:  # those that have ended, too
             c = cython.cast(Connection, link)
@@ -257,6 +261,7 @@ class TcpManager:
         self.table = ConnectionTable(bytes(24))
         self.listeners = {}
         self.starved = {}
+        self.unread = {}
         self.transport = None
         self.successor = after
 
@@ -274,6 +279,8 @@ class TcpManager:
         for c in self.table.all():
             reset(c, ConnectionAbortedError("the node is shutting down"))
             deliver(c)
+        for c in list(self.unread):
+            give_up_unread(c)
         self.send_touched()
         events().remove_end_of_turn(self.output_hook)
         if self.retrying:

@@ -191,6 +191,7 @@ def _closed(c: Connection) -> cython.int:
     error = c.error
     c.flags &= ~UP_ANY
     c.flags |= IN_CALLBACK
+    c.tcp.unread.pop(c, None)
     try:
         if binding.closed is None:
             handler.closed(error)
@@ -340,8 +341,16 @@ def finish(c, error):
         if not c.flags & UP_CLOSED:
             c.error = error
             c.flags |= UP_CLOSED
+        if c.received is not None:
+            tcp.unread[c] = None
         touch(c)
     return 0
+
+
+def give_up_unread(c):
+    c.received = None
+    c.flags &= ~(UP_ANY ^ UP_CLOSED)
+    return deliver(c)
 
 
 def reset(c, error):

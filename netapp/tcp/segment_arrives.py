@@ -272,7 +272,8 @@ def _acknowledgment(c: Connection, segment: cython.pointer(segment_t), now: uint
             return 0
         # RFC 7323, 2.2: the window of a SYN is not scaled.
         c.snd_wnd = cython.cast(uint32_t, segment.window) << (0 if segment.flags & FLAG_SYN else c.snd_wnd_shift)
-        c.max_snd_wnd = c.snd_wnd
+        if c.snd_wnd > c.max_snd_wnd:
+            c.max_snd_wnd = c.snd_wnd
         c.snd_wl1 = segment.seq
         c.snd_wl2 = segment.ack
         _established(c, segment, now)

@@ -8,7 +8,11 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import ARP, Ether
 
 from netapp.drivers.device import CHECKSUM, RX_CHECKSUM, RX_USO, USO, Offload
+from netapp.ebb.core import UDP as UDP_ID
+from netapp.ebb.core import EbbError
+from netapp.event.virtual import VirtualEntropy
 from netapp.iobuf.chain import Chain
+from netapp.net.udp import UdpManager
 from netapp.net.udp_socket import Endpoint, UdpHandler
 from tests.support.datagrams import BROADCAST, Datagrams, Recorder, datagrams, packet_of
 from tests.support.network import HOST_ADDRESS, HOST_MAC, OUR_ADDRESS, OUR_MAC
@@ -744,3 +748,12 @@ def test_paths_follow_the_routes() -> None:
         for send in (lambda: handler.send_to(b"1", "10.98.0.1", 53), lambda: connected.send(b"2")):
             with pytest.raises(OSError, match="no route"):
                 send()
+
+
+def test_the_udp_manager_is_not_replaced() -> None:
+    with datagrams() as net:
+        handler = net.bind(7)
+        with pytest.raises(EbbError, match="the UDP manager cannot be replaced: sockets"):
+            net.node.core.namespace.rebind(UDP_ID, lambda core, ebb_id: UdpManager(VirtualEntropy(9)))
+        net.arrives(b"still here")
+        assert handler.received == [b"still here"]

@@ -135,6 +135,26 @@ def test_who_does_not_read_is_not_served_on_and_who_reads_is(build: str) -> None
         del worker
 
 
+def test_all_that_is_owed_is_at_most_half_of_the_pool(build: str) -> None:
+    config = NodeConfig(tcp=TcpConfig(send_limit=400_000, receive_window=65_535), pool_bytes=8 * MIB)
+    with served(appliance("memcached", build), ["-m", "1"], config=config) as running:
+        running.send(running.steady, b"set key 0 0 10000\r\n%s\r\n" % bytes(10_000))
+        clients = [deaf(running) for _ in range(20)]
+        # Whoever owes nothing is fed, so first each comes to owe something.
+        for count in (30, 200):
+            for client in clients:
+                with running.client.core:
+                    client.send(b"get key\r\n" * count)
+                running.simulation.settle()
+            running.simulation.advance(1_000_000_000)
+        queued = sum(connection.queued for connection in running.node.tcp.connections())
+        assert 4 * MIB <= queued < 5 * MIB
+        assert running.ask(b"get none\r\n") == b"END\r\n"
+        for client in clients:
+            with running.client.core:
+                client.abort()
+
+
 def test_a_pool_that_is_used_up_recovers(build: str) -> None:
     config = NodeConfig(pool_bytes=8 * MIB, pool_reserve=1 * MIB)
     with served(appliance("memcached", build), ["-m", "1"], config=config) as running:

@@ -417,3 +417,15 @@ def test_abort_in_time_wait_with_unread_data():
         handler.abort()
         ended(s, handler)
         assert handler.calls == ["connected", "closed"] and s.state() == "CLOSED"
+
+
+def test_shutting_down_tells_who_has_not_read_all_of_a_connection_that_ended():
+    with stack() as s:
+        handler, peer = opened(s)
+        handler.pause()
+        peer.send("FPA", b"unread")
+        handler.close()
+        peer.get()
+        peer.send("A")
+        assert s.tcp.connections() == [] and handler.calls == ["connected"]
+    assert handler.calls == ["connected", "closed"] and handler.error is None

@@ -271,3 +271,16 @@ def test_a_smaller_window_takes_the_text_of_a_syn_that_was_offered_more() -> Non
         s.send_frame(peer.frame("A", seq=1001), peer.frame("A", bytes(200), seq=2001))
         assert len(made[0].data) == 1200
         assert peer.get()[-1].ack == 2201
+
+
+def test_the_new_one_tells_those_that_ended_under_the_old_one_unread() -> None:
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer().open()
+        made[0].pause()
+        peer.send("FPA", b"unread")
+        made[0].close()
+        peer.get()
+        peer.send("A")
+        s.core.namespace.rebind(TCP_ID, lambda core, ebb_id: TcpManager(TcpConfig(), VirtualEntropy(9)))
+    assert made[0].calls == ["connected", "closed"]

@@ -331,3 +331,20 @@ def test_bare_acknowledgments_out_of_the_window_are_not_answered_without_end():
         for _ in range(3):
             peer.send("A", seq=peer.seq - 1)
             assert len(peer.get()) == 1, "a keep-alive is answered"
+
+
+def test_the_largest_window_of_the_peer_may_be_that_of_its_syn():
+    """RFC 5961, 5.2: an acknowledgment that is older by no more than MAX.SND.WND is a late one, no challenge."""
+    with stack() as s:
+        made = s.listen()
+        peer = s.peer(window=4000)
+        peer.send("S", window=60_000)
+        peer.one()
+        peer.send("A")
+        made[0].send(bytes(4000))
+        peer.get()
+        peer.acknowledge()
+        peer.send("A", ack=peer.ack - 10_000)
+        peer.nothing()
+        peer.send("A", ack=peer.ack - 61_000)
+        assert s.counters["challenge_acks"] == 1
