@@ -122,7 +122,7 @@ class Connection:
                 raise SendQueueFull(self.send_queue.length)
         before: uint64_t = self.send_queue.length
         if isinstance(data, Chain):
-            if in_small_pieces(self.send_queue):
+            if before and in_small_pieces(self.send_queue):
                 # The peer takes nothing: small pieces by reference would pin far more than send_limit says.
                 _append_copied(self.send_queue, cython.cast(Chain, data))
             self.send_queue.move_from(cython.cast(Chain, data))

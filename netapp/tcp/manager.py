@@ -42,7 +42,7 @@ from cython.cimports.netapp.tcp.receive import deliver, finish, give_up_unread, 
 from cython.cimports.netapp.tcp.segment_arrives import learn_syn, queue_with_syn, segment_arrives
 from cython.cimports.netapp.tcp.send import output, refuse, send_syn
 from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt
-from cython.cimports.netapp.tcp.table import ConnectionTable
+from cython.cimports.netapp.tcp.table import ConnectionTable, entry_t
 from cython.cimports.netapp.tcp.timers import prepare_timers
 from cython.cimports.netapp.tcp.touched import append_touched, touch
 from cython.cimports.netapp.wire.bytes import load16, load32
@@ -119,16 +119,18 @@ _PROTOCOL = cython.declare(uint8_t, 6)
 
 @cython.cfunc
 @cython.inline
-def _find(table: ConnectionTable, key: cython.pointer(key_t), hashed: uint32_t) -> Connection:
-    """None: there is none."""
-    at: uint32_t = hashed & table.mask
-    while table.entries[at].connection != cython.NULL:
-        if table.entries[at].hash == hashed and same_key(
-            cython.address(cython.cast(Connection, table.entries[at].connection).key), key
+@cython.exceptval(check=False)
+def _find(tcp: TcpManager, key: cython.pointer(key_t), hashed: uint32_t) -> cython.pointer(PyObject):
+    """Borrowed; NULL: there is none."""
+    entries: cython.pointer(entry_t) = tcp.table.entries
+    at: uint32_t = hashed & tcp.table.mask
+    while entries[at].connection != cython.NULL:
+        if entries[at].hash == hashed and same_key(
+            cython.address(cython.cast(Connection, entries[at].connection).key), key
         ):
-            return cython.cast(Connection, table.entries[at].connection)
-        at = (at + 1) & table.mask
-    return None if table.before == cython.NULL else table.find_before(key, hashed)
+            return entries[at].connection
+        at = (at + 1) & tcp.table.mask
+    return cython.NULL if tcp.table.before == cython.NULL else tcp.table.find_before(key, hashed)
 
 
 @cython.cfunc
@@ -364,7 +366,7 @@ class TcpManager:
             if not local_port:
                 key.ports = cython.cast(uint32_t, port) << 16 | FIRST_PORT + (offset + self.next_port + tried) % PORTS
             hashed = self.table.hash_of(cython.address(key))
-            if _find(self.table, cython.address(key), hashed) is None:
+            if _find(self, cython.address(key), hashed) == cython.NULL:
                 break
         else:
             raise OSError(f"no local port is free for {address}:{port}")
@@ -558,6 +560,7 @@ class TcpTransport:
         segment: segment_t
         key: key_t
         hashed: uint32_t
+        entry: cython.pointer(PyObject)
         found: Connection
         listener: Listener
         now: uint64_t
@@ -611,15 +614,19 @@ class TcpTransport:
         key.local = info.destination
         key.ports = segment.ports
         hashed = manager.table.hash_of(cython.address(key))
-        found = _find(manager.table, cython.address(key), hashed)
+        entry = _find(manager, cython.address(key), hashed)
         now = turn_time()
-        # RFC 9293, 3.6.1 (MAY-2): out of TIME_WAIT a new connection whose numbers lie beyond those of the old one.
-        if found is not None and (
-            found.state != TIME_WAIT
-            or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
-            or not seq_lt(found.rcv_nxt, segment.seq)
-        ):
-            return segment_arrives(found, cython.address(segment), packet, now)
+        if entry == cython.NULL:
+            found = None
+        else:
+            found = cython.cast(Connection, entry)
+            # RFC 9293, 3.6.1 (MAY-2): out of TIME_WAIT a new connection whose numbers lie beyond those of the old one.
+            if (
+                found.state != TIME_WAIT
+                or segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN
+                or not seq_lt(found.rcv_nxt, segment.seq)
+            ):
+                return segment_arrives(found, cython.address(segment), packet, now)
         if not segment.flags & (FLAG_ACK | FLAG_RST):
             listener = manager.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.destination)
             if listener is not None:
@@ -638,15 +645,15 @@ class TcpTransport:
     def error_arrives(self, error):
         manager: TcpManager = self.tcp
         key: key_t
-        found: Connection
+        found: cython.pointer(PyObject)
         key.remote = error.destination
         key.local = error.source
         # Of a segment of ours: the first port is the local one.
         key.ports = cython.cast(uint32_t, load16(error.header + OFFSET_DESTINATION_PORT)) << 16 | load16(
             error.header + OFFSET_SOURCE_PORT
         )
-        found = _find(manager.table, cython.address(key), manager.table.hash_of(cython.address(key)))
-        if found is None:
+        found = _find(manager, cython.address(key), manager.table.hash_of(cython.address(key)))
+        if found == cython.NULL:
             manager.counts.icmp_unmatched += 1
             return 0
-        return error_arrives(found, error, load32(error.header + OFFSET_SEQUENCE), turn_time())
+        return error_arrives(cython.cast(Connection, found), error, load32(error.header + OFFSET_SEQUENCE), turn_time())

@@ -151,9 +151,17 @@ def _take_what_came_with_syn(c: Connection, now: uint64_t) -> cython.int:
         return 0
     if c.reassembly is not None:
         payload = c.reassembly.pop(c.rcv_nxt)
-    if payload is None:
-        payload = Chain.__new__(Chain)
-    return _text(c, c.rcv_nxt, payload, False, now)
+        if c.reassembly.count == 0:
+            c.reassembly = None
+    if payload is not None:
+        c.rcv_nxt = seq_add(c.rcv_nxt, cython.cast(uint32_t, payload.length))
+        c.flags |= ACK_NOW
+        touch(c)
+    if c.flags & FIN_AHEAD and c.rcv_fin == c.rcv_nxt:
+        _fin_arrives(c, now)
+    if payload is not None:
+        return text_arrives(c, payload)
+    return deliver(c)
 
 
 @cython.cfunc

@@ -31,7 +31,8 @@ cdef class ConnectionTable:
         )
     cdef int insert(self, Connection connection) except -1
     cdef int remove(self, Connection connection) except -1       # 0: it was not in
-    cdef Connection find_before(self, key_t* key, uint32_t hashed)   # in the smaller array; None: not there
+    # In the smaller array; borrowed; NULL: not there.
+    cdef PyObject* find_before(self, key_t* key, uint32_t hashed) noexcept
     cdef int _grow(self) except -1
     cdef void _move(self, uint32_t places) noexcept
     cpdef list all(self)

@@ -107,12 +107,12 @@ class ConnectionTable:
 
     def find_before(self, key, hashed):
         at: uint32_t = hashed & self.before_mask
-        found: Connection = None
+        found: cython.pointer(PyObject) = cython.NULL
         while self.before[at].connection != cython.NULL:
             if self.before[at].hash == hashed and same_key(
                 cython.address(cython.cast(Connection, self.before[at].connection).key), key
             ):
-                found = cython.cast(Connection, self.before[at].connection)
+                found = self.before[at].connection
                 break
             at = (at + 1) & self.before_mask
         # Also where no more connections come it ends: a second look-up is not for ever.
