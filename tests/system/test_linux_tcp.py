@@ -213,8 +213,9 @@ def test_10_megabytes_each_way_through_a_bad_network(role: str) -> None:
         limit = Path("/proc/sys/net/ipv4/tcp_rto_max_ms")
         if limit.exists():
             limit.write_text("1000")
-        # … and with short time-outs it would give up after some seconds.
+        # … and with short time-outs it would give up after some seconds: without a word, once its program has closed.
         Path("/proc/sys/net/ipv4/tcp_retries2").write_text("200")
+        Path("/proc/sys/net/ipv4/tcp_orphan_retries").write_text("200")
         host = begin(tap, role, handler, both_ways, theirs)
         tap.run_until(lambda: host.ended and handler.ended, within=120)
         assert handler.error is None
