@@ -20,6 +20,7 @@ from bench.traffic import Traffic
 from netapp.cli.find import find_appliance
 
 SETS_OF_TEN = 1
+COUNTED_REQUESTS = 10_000
 
 
 class Path(Bed[Traffic]):
@@ -58,14 +59,14 @@ class Path(Bed[Traffic]):
         return sum(size for place, size in self.node.pool.copied().items() if place not in ("wire", "device"))
 
 
-def instructions(compiled: bool, device_checksums: bool, requests: int) -> float | None:
+def instructions(compiled: bool, device_checksums: bool, requests: int = COUNTED_REQUESTS) -> float | None:
     """Instructions a request of the node's turns; None where valgrind is not installed."""
     arguments = f"{int(compiled)},{int(device_checksums)},{requests}"
     found = count_instructions("-m", "bench.path", "--counted", arguments)
     return None if found is None else found[0] / requests
 
 
-def measure(requests: int, rounds: int, counting: bool, counted_requests: int) -> dict[str, Any]:
+def measure(requests: int, rounds: int, counting: bool) -> dict[str, Any]:
     paths = {(compiled, device): Path(compiled, device) for compiled in (True, False) for device in (True, False)}
     times: dict[tuple[bool, bool], list[float]] = {key: [] for key in paths}
     for key, path in paths.items():
@@ -75,9 +76,7 @@ def measure(requests: int, rounds: int, counting: bool, counted_requests: int) -
             times[key].append(path.mix(requests) / requests)
     report: dict[str, Any] = {}
     for name, compiled in (("compiled", True), ("python", False)):
-        counts = {
-            device: instructions(compiled, device, counted_requests) if counting else None for device in (True, False)
-        }
+        counts = {device: instructions(compiled, device) if counting else None for device in (True, False)}
         report[name] = {
             "ns_per_request": statistics.median(times[compiled, True]),
             "ns_per_request_range": [min(times[compiled, True]), max(times[compiled, True])],
@@ -122,7 +121,7 @@ def main(as_json: bool, instructions: bool, requests: int, rounds: int, counted:
         path.meter.count()
         path.close()
         return
-    report = measure(requests, rounds, instructions, counted_requests=10_000)
+    report = measure(requests, rounds, instructions)
     click.echo(json.dumps(report, indent=2) if as_json else show(report))
 
 

@@ -56,7 +56,7 @@ class Icmp:
         if info.multicast:
             counters.icmp_echo_to_group += 1
             return 0
-        path = manager.path_between(info.destination, info.source)
+        path = manager.path_between(info.key.local, info.key.remote)
         if path is None:
             return 0
         header[icmp.OFFSET_TYPE] = icmp.TYPE_ECHO_REPLY

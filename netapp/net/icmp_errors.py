@@ -77,10 +77,10 @@ def send_error(packet, info, type, code, rest):
             counters.icmp_errors_forbidden += 1
             return 0
     # RFC 1122, 3.2.2 (as RFC 1812, 4.3.2.8): limited, or we could be made to flood somebody.
-    if not manager.error_limit.take(ipv4_of(info.source), events().now):
+    if not manager.error_limit.take(ipv4_of(info.key.remote), events().now):
         counters.icmp_errors_limited += 1
         return 0
-    path = manager.path_between(info.destination, info.source)
+    path = manager.path_between(info.key.local, info.key.remote)
     if path is None:
         return 0
     if quoted > packet.length:
@@ -141,7 +141,7 @@ def error_received(manager, packet, info):
         counters.icmp_errors_malformed += 1
         return 0
     # An error comes to where the packet came from, and about its first fragment (RFC 792).
-    if info.multicast or raw32(quoted + ipv4.OFFSET_SOURCE) != ipv4_of(info.destination):
+    if info.multicast or raw32(quoted + ipv4.OFFSET_SOURCE) != ipv4_of(info.key.local):
         counters.icmp_errors_not_ours += 1
         return 0
     if load16(quoted + ipv4.OFFSET_FRAGMENT) & ipv4.FRAGMENT_OFFSET:
@@ -151,9 +151,9 @@ def error_received(manager, packet, info):
     if transport == cython.NULL:
         counters.icmp_errors_unmatched += 1
         return 0
-    error.source = info.destination
+    error.source = info.key.local
     error.destination = mapped(raw32(quoted + ipv4.OFFSET_DESTINATION))
-    error.reporter = info.source
+    error.reporter = info.key.remote
     error.header = quoted + header_length
     error.length = cython.cast(uint32_t, length) - header_length
     if error.length > total_length - header_length:

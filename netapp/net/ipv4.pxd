@@ -7,7 +7,6 @@ from netapp.net.neighbours cimport Neighbour
 from netapp.net.transport cimport Path
 
 cdef enum:
-    HEADERS_BYTES = 34           # Ethernet and IPv4
     DEFAULT_TTL = 64
 
 
@@ -20,6 +19,8 @@ cdef class IPv4Path(Path):
     cdef uint64_t header_sum
     # A packet that is no longer than the MTU, with what its header says of fragments. As send_datagram().
     cdef bint send_piece(self, Chain packet, uint8_t protocol, uint16_t identification, uint16_t fragment) except -1
+    # send(), of what begins with the transport's header.
+    cdef bint _send_behind_headers(self, Chain packet, uint8_t protocol) except -1
     cdef bint _send_unresolved(self, Chain packet) except -1
 
 cdef IPv4Path make_path(Interface interface, uint32_t source, uint32_t destination, uint32_t next_hop)

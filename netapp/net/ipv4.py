@@ -17,7 +17,7 @@ from cython.cimports.netapp.net.fragmentation import complete_checksum, send_fra
 from cython.cimports.netapp.net.icmp_errors import send_error
 from cython.cimports.netapp.net.interface import GROUP, NOT_OURS
 from cython.cimports.netapp.net.neighbours import FAILED, GONE
-from cython.cimports.netapp.net.transport import Transport, ip_info_t
+from cython.cimports.netapp.net.transport import LOWER_HEADERS_BYTES, Transport, ip_info_t
 from cython.cimports.netapp.wire import ethernet, icmp, ipv4
 from cython.cimports.netapp.wire.bytes import load16, raw16, raw32, store16, swap16
 from cython.cimports.netapp.wire.checksum import fold, sum_bytes
@@ -119,8 +119,8 @@ def receive_ipv4(interface, frame, to_group):
         to_group = found == GROUP
     # A time to live of 0 or 1 is of no concern to the destination (RFC 1122, 3.2.1.7).
 
-    info.source = mapped(source)
-    info.destination = mapped(destination)
+    info.key.remote = mapped(source)
+    info.key.local = mapped(destination)
     info.multicast = to_group
     total_length = load16(header + ipv4.OFFSET_TOTAL_LENGTH)
     if length != total_length:
@@ -135,7 +135,7 @@ def receive_ipv4(interface, frame, to_group):
         header = cython.cast(cython.pointer(uint8_t), interface.manager.keep_header(header))
         frame.advance(header_length)
     info.header = header
-    if header_length != HEADERS_BYTES:
+    if header_length != LOWER_HEADERS_BYTES:
         if _refuse_options(counters, frame, cython.address(info)):
             return 0
     transport = interface.manager.transports[header[ipv4.OFFSET_PROTOCOL]]
@@ -161,17 +161,12 @@ class IPv4Path:
         _live -= 1
 
     def send(self, packet, protocol):
-        length: uint64_t = packet.length + ipv4.HEADER_BYTES_MIN
-        at: cython.pointer(uint8_t)
+        length: uint64_t = packet.length - ethernet.HEADER_BYTES
+        at: cython.pointer(uint8_t) = packet.head.data
         stored: uint16_t
         counters: cython.pointer(net_counters_t) = self.interface.counters
         if length > 65535:
             counters.ipv4_oversized += 1
-            packet.advance(packet.length)
-            return True
-        at = extend_header(packet, HEADERS_BYTES, PLACE_NETWORK)
-        if at == cython.NULL:
-            counters.transmit_exhausted += 1
             packet.advance(packet.length)
             return True
         memcpy(at, self.neighbour.header, ethernet.HEADER_BYTES)
@@ -182,15 +177,22 @@ class IPv4Path:
         # The identification stays 0: nobody may cut this packet (RFC 6864, 4.1).
         stored = ~fold(self.header_sum + raw16(at + ipv4.OFFSET_TOTAL_LENGTH) + swap16(protocol))
         memcpy(at + ipv4.OFFSET_CHECKSUM, cython.address(stored), 2)
-        if packet.offload.flags or packet.offload.gso_type:
-            packet.offload.csum_start += HEADERS_BYTES
-            packet.offload.header_length += HEADERS_BYTES
         counters.ipv4_sent += 1
         if not self.neighbour.usable:
             return self._send_unresolved(packet)
-        if self.interface.queue.transmit(packet):
+        return self.interface.queue.transmit(packet)
+
+    def _send_behind_headers(self, packet, protocol):
+        if extend_header(packet, LOWER_HEADERS_BYTES, PLACE_NETWORK) == cython.NULL:
+            self.interface.counters.transmit_exhausted += 1
+            packet.advance(packet.length)
             return True
-        step_over(packet, HEADERS_BYTES)
+        if packet.offload.flags or packet.offload.gso_type:
+            packet.offload.csum_start += LOWER_HEADERS_BYTES
+            packet.offload.header_length += LOWER_HEADERS_BYTES
+        if self.send(packet, protocol):
+            return True
+        step_over(packet, LOWER_HEADERS_BYTES)
         return False
 
     def send_datagram(self, packet, protocol, dont_fragment):
@@ -199,13 +201,13 @@ class IPv4Path:
         identification: uint16_t
         # A device makes whole datagrams of one.
         if packet.offload.gso_type:
-            return self.send(packet, protocol)
+            return self._send_behind_headers(packet, protocol)
         if dont_fragment:
             if length > mtu:
                 self.interface.counters.ipv4_too_big += 1
                 packet.advance(packet.length)
                 return True
-            return self.send(packet, protocol)
+            return self._send_behind_headers(packet, protocol)
         if length > 65535:
             self.interface.counters.ipv4_oversized += 1
             packet.advance(packet.length)
@@ -219,7 +221,7 @@ class IPv4Path:
         return send_fragments(self, packet, protocol, identification, mtu)
 
     def send_piece(self, packet, protocol, identification, fragment):
-        at: cython.pointer(uint8_t) = extend_header(packet, HEADERS_BYTES, PLACE_NETWORK)
+        at: cython.pointer(uint8_t) = extend_header(packet, LOWER_HEADERS_BYTES, PLACE_NETWORK)
         stored: uint16_t
         if at == cython.NULL:
             self.interface.counters.transmit_exhausted += 1
@@ -235,14 +237,12 @@ class IPv4Path:
         stored = ~fold(sum_bytes(at, ipv4.HEADER_BYTES_MIN, 0))
         memcpy(at + ipv4.OFFSET_CHECKSUM, cython.address(stored), 2)
         if packet.offload.flags:
-            packet.offload.csum_start += HEADERS_BYTES
-            packet.offload.header_length += HEADERS_BYTES
+            packet.offload.csum_start += LOWER_HEADERS_BYTES
+            packet.offload.header_length += LOWER_HEADERS_BYTES
         self.interface.counters.ipv4_sent += 1
-        if not self.neighbour.usable:
-            return self._send_unresolved(packet)
-        if self.interface.queue.transmit(packet):
+        if self.interface.queue.transmit(packet) if self.neighbour.usable else self._send_unresolved(packet):
             return True
-        step_over(packet, HEADERS_BYTES)
+        step_over(packet, LOWER_HEADERS_BYTES)
         return False
 
     def refresh_mtu(self):
@@ -264,10 +264,7 @@ class IPv4Path:
                 packet.advance(packet.length)
                 return True
             self.neighbour = interface.neighbours.obtain(next_hop)
-        if interface.neighbours.send(self.neighbour, packet):
-            return True
-        step_over(packet, HEADERS_BYTES)
-        return False
+        return interface.neighbours.send(self.neighbour, packet)
 
     def mark(self, ttl, traffic_class):
         self.header[ipv4.OFFSET_TTL] = ttl

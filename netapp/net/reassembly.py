@@ -113,7 +113,7 @@ class Reassembly:
         key = _key_of(interface, info.header)
         found = self.datagrams.get(key)
         if found is None:
-            found = self._begin(key, ipv4_of(info.source))
+            found = self._begin(key, ipv4_of(info.key.remote))
             found.info = info[0]
         elif found.refused:
             self.counters.ipv4_fragments_refused += 1
@@ -174,7 +174,7 @@ class Reassembly:
         number: cython.int = self.sources.get(source, 0)
         if number >= _SOURCE_DATAGRAMS_MAX:
             for other in self.datagrams.values():
-                if ipv4_of(other.info.source) == source:
+                if ipv4_of(other.info.key.remote) == source:
                     self.counters.ipv4_reassembly_evicted += 1
                     self._remove(other)
                     break
@@ -263,7 +263,7 @@ class Reassembly:
         return True
 
     def _remove(self, datagram):
-        source: uint32_t = ipv4_of(datagram.info.source)
+        source: uint32_t = ipv4_of(datagram.info.key.remote)
         number: cython.int = self.sources[source]
         if number == 1:
             del self.sources[source]

@@ -2,11 +2,14 @@
 from libc.stdint cimport uint8_t, uint32_t
 from netapp.iobuf.chain cimport Chain
 from netapp.net.address cimport address_t
+from netapp.net.key cimport key_t
+
+cdef enum:
+    LOWER_HEADERS_BYTES = 34     # Ethernet and IPv4
 
 cdef struct ip_info_t:
     # Of a received packet; the struct lives during the call only.
-    address_t source
-    address_t destination
+    key_t key                    # remote: the source; local: the destination; ports: for the transport to fill in
     bint multicast               # to a broadcast or multicast address, of the link or of IP
     const uint8_t* header        # the IP header, in one piece; of a datagram that came in fragments: the first one's
 
@@ -44,13 +47,15 @@ cdef class Path:
     cdef address_t source
     cdef address_t destination
     cdef bint broadcast                      # to everybody on the link
-    # Prepends the lower headers and hands the packet to the device, or to the neighbour's queue while its address is
-    # being resolved. False: the device's ring is full, the packet was not sent and is as it was, its offload apart;
-    # otherwise it is empty. True also where it was dropped for another reason, which is counted.
-    # Adds its headers' length to offload.csum_start and header_length, which count from the transport's header.
+    # Hands the packet to the device, or to the neighbour's queue while its address is being resolved. Its first
+    # LOWER_HEADERS_BYTES are room for the lower headers, in front of the transport's and in a slot that nobody else
+    # sees. False: the device's ring is full, the packet was not sent and is as it was; otherwise it is empty. True also
+    # where it was dropped for another reason, which is counted.
     # Nobody may cut the packet; it is the caller's affair that it is no longer than `mtu` (or is cut by the device).
     cdef bint send(self, Chain packet, uint8_t protocol) except -1
-    # The same for a packet that routers may cut, and that is cut into fragments here where it exceeds the path MTU as
+    # The same for a packet that begins with the transport's header: the lower ones are prepended, and their length is
+    # added to offload.csum_start and header_length, where False leaves them.
+    # For a packet that routers may cut, and that is cut into fragments here where it exceeds the path MTU as
     # it is now. A checksum that the device should complete is completed first: it must lie in the first view, in a slot
     # that nobody else sees. `dont_fragment`: as send(), but a packet that exceeds the path MTU is dropped (counted).
     cdef bint send_datagram(self, Chain packet, uint8_t protocol, bint dont_fragment) except -1

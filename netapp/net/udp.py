@@ -376,8 +376,8 @@ def _error_of(error: cython.pointer(icmp_error_t)):
 @cython.exceptval(-1, check=False)
 def _deliver(s: UdpSocket, datagram: Chain, info: cython.pointer(ip_info_t), port: uint16_t) -> cython.int:
     source: Endpoint = s.next_source()
-    source.remote = info.source
-    source.local = info.destination
+    source.remote = info.key.remote
+    source.local = info.key.local
     source.port = port
     source.broadcast = info.multicast
     source.ttl = info.header[ipv4.OFFSET_TTL]
@@ -418,7 +418,6 @@ class UdpTransport:
         reason: cython.int
         length: uint32_t
         port: uint16_t
-        key: key_t
         s: UdpSocket
         if packet.length >= wire.HEADER_BYTES:
             if packet.head.length >= wire.HEADER_BYTES:
@@ -441,7 +440,7 @@ class UdpTransport:
                 sum_chain(
                     packet,
                     0,
-                    sum_pseudo_header(ipv4_of(info.source), ipv4_of(info.destination), ipv4.PROTOCOL_UDP, length),
+                    sum_pseudo_header(ipv4_of(info.key.remote), ipv4_of(info.key.local), ipv4.PROTOCOL_UDP, length),
                 )
             )
             != 0xFFFF
@@ -449,10 +448,8 @@ class UdpTransport:
             manager.counts.dropped_checksum += 1
             return 0
         port = load16(header + wire.OFFSET_SOURCE_PORT)
-        key.remote = info.source
-        key.local = info.destination
-        key.ports = cython.cast(uint32_t, port) << 16 | load16(header + wire.OFFSET_DESTINATION_PORT)
-        s = manager.find(cython.address(key))
+        info.key.ports = cython.cast(uint32_t, port) << 16 | load16(header + wire.OFFSET_DESTINATION_PORT)
+        s = manager.find(cython.address(info.key))
         if s is None:
             # RFC 1122, 4.1.3.1; to a group nobody answers (3.2.2).
             manager.counts.dropped_no_socket += 1

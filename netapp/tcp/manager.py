@@ -521,8 +521,7 @@ class TcpManager:
         info: ip_info_t
         if segment.flags & FLAG_RST or not segment.flags & FLAG_ACK:
             return 0
-        info.source = c.key.remote
-        info.destination = c.key.local
+        info.key = c.key
         refuse(self, segment, cython.address(info))
         return 0
 
@@ -558,7 +557,7 @@ class TcpTransport:
         header: cython.pointer(cython.const[uint8_t])
         header_length: uint32_t
         segment: segment_t
-        key: key_t
+        key: cython.pointer(key_t) = cython.address(info.key)
         hashed: uint32_t
         entry: cython.pointer(PyObject)
         found: Connection
@@ -584,8 +583,8 @@ class TcpTransport:
                     packet,
                     0,
                     sum_pseudo_header(
-                        ipv4_of(info.source),
-                        ipv4_of(info.destination),
+                        ipv4_of(info.key.remote),
+                        ipv4_of(info.key.local),
                         _PROTOCOL,
                         cython.cast(uint32_t, packet.length),
                     ),
@@ -610,11 +609,9 @@ class TcpTransport:
                 manager.counts.dropped_options += 1
                 return 0
         step_over(packet, header_length)
-        key.remote = info.source
-        key.local = info.destination
         key.ports = segment.ports
-        hashed = manager.table.hash_of(cython.address(key))
-        entry = _find(manager, cython.address(key), hashed)
+        hashed = manager.table.hash_of(key)
+        entry = _find(manager, key, hashed)
         now = turn_time()
         if entry == cython.NULL:
             found = None
@@ -628,12 +625,10 @@ class TcpTransport:
             ):
                 return segment_arrives(found, cython.address(segment), packet, now)
         if not segment.flags & (FLAG_ACK | FLAG_RST):
-            listener = manager.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.destination)
+            listener = manager.listener_of(cython.cast(uint16_t, segment.ports & 0xFFFF), info.key.local)
             if listener is not None:
                 if segment.flags & FLAG_SYN:
-                    return manager.syn_arrives(
-                        listener, cython.address(key), hashed, cython.address(segment), packet, found, now
-                    )
+                    return manager.syn_arrives(listener, key, hashed, cython.address(segment), packet, found, now)
                 # RFC 9293, 3.10.7.2, fourth.
                 manager.counts.dropped_flags += 1
                 return 0

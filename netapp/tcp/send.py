@@ -14,7 +14,7 @@ from cython.cimports.netapp.iobuf.pool import PLACE_TCP, iobuf_t, new_iobuf, rel
 from cython.cimports.netapp.net.address import ipv4_of
 from cython.cimports.netapp.net.ipv4 import DEFAULT_TTL
 from cython.cimports.netapp.net.manager import network
-from cython.cimports.netapp.net.transport import Path
+from cython.cimports.netapp.net.transport import LOWER_HEADERS_BYTES, Path
 from cython.cimports.netapp.tcp.connection import (
     ACK_DELAYED,
     ACK_NOW,
@@ -121,19 +121,21 @@ def _complete(
     segment: Chain, header: cython.pointer(uint8_t), features: uint32_t, pseudo: uint64_t, mss: uint32_t
 ) -> cython.void:
     """The checksum, or what the device needs to make it, and to cut what is longer than `mss`."""
-    length: uint32_t = cython.cast(uint32_t, segment.length)
+    length: uint32_t = cython.cast(uint32_t, segment.length - LOWER_HEADERS_BYTES)
     pseudo += swap32(length)
     if not features & FEATURE_CHECKSUM:
-        (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = ~fold(sum_chain(segment, 0, pseudo))
+        (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = ~fold(
+            sum_chain(segment, LOWER_HEADERS_BYTES, pseudo)
+        )
         return
     (cython.cast(cython.pointer(uint16_t), header + OFFSET_CHECKSUM))[0] = fold(pseudo)
     segment.offload.flags = CHECKSUM_PARTIAL
-    segment.offload.csum_start = 0
+    segment.offload.csum_start = LOWER_HEADERS_BYTES
     segment.offload.csum_offset = OFFSET_CHECKSUM
     if length > mss + HEADER_BYTES_MIN and not header[OFFSET_FLAGS] & FLAG_SYN:
         segment.offload.gso_type = GSO_TCPV4
         segment.offload.gso_size = cython.cast(uint16_t, mss)
-        segment.offload.header_length = HEADER_BYTES_MIN
+        segment.offload.header_length = LOWER_HEADERS_BYTES + HEADER_BYTES_MIN
 
 
 @cython.cfunc
@@ -242,12 +244,13 @@ def _transmit(c: Connection, sequence: uint32_t, length: uint32_t, flags: uint32
             # RFC 9293, 3.9.1 (MUST-60): the last segment of what was queued.
             flags |= FLAG_PSH
     window = _offer(c) >> c.rcv_wnd_shift
-    header = push_header(segment, HEADER_BYTES_MIN, PLACE_TCP)
+    header = push_header(segment, LOWER_HEADERS_BYTES + HEADER_BYTES_MIN, PLACE_TCP)
     if header == cython.NULL:
         c.tcp.counts.exhausted += 1
         c.cut_view = view
         c.cut_at = at
         return _NO_SLOTS
+    header += LOWER_HEADERS_BYTES
     write(
         header,
         cython.cast(uint16_t, c.key.ports & 0xFFFF),
@@ -450,7 +453,9 @@ def probe_window(c, now):
 
 def send_syn(c, now):
     segment: Chain = Chain.__new__(Chain)
-    header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN + SYN_OPTIONS_BYTES, PLACE_TCP)
+    header: cython.pointer(uint8_t) = segment.prepend(
+        LOWER_HEADERS_BYTES + HEADER_BYTES_MIN + SYN_OPTIONS_BYTES, PLACE_TCP
+    )
     active: cython.bint = c.state == SYN_SENT
     window: uint64_t = c.tcp.config.receive_window
     if window > 65535:
@@ -460,6 +465,7 @@ def send_syn(c, now):
     if header == cython.NULL:
         c.tcp.counts.exhausted += 1
         return 1
+    header += LOWER_HEADERS_BYTES
     if c.snd_nxt == c.iss:
         c.flags |= TIMING
         c.timed_at = now
@@ -493,10 +499,11 @@ def _send_bare(
 ) -> cython.int:
     """A segment of a header only, without a window."""
     segment: Chain = Chain.__new__(Chain)
-    header: cython.pointer(uint8_t) = segment.prepend(HEADER_BYTES_MIN, PLACE_TCP)
+    header: cython.pointer(uint8_t) = segment.prepend(LOWER_HEADERS_BYTES + HEADER_BYTES_MIN, PLACE_TCP)
     if header == cython.NULL:
         tcp.counts.exhausted += 1
         return 1
+    header += LOWER_HEADERS_BYTES
     write(
         header,
         cython.cast(uint16_t, ports & 0xFFFF),
@@ -525,7 +532,7 @@ def refuse(tcp, segment, info):
     length: uint32_t = segment.length
     if segment.flags & FLAG_RST:
         return 0
-    path = network().path_between(info.destination, info.source)
+    path = network().path_between(info.key.local, info.key.remote)
     if path is None:
         return 0
     if tcp.config.ttl != DEFAULT_TTL:

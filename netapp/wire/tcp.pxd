@@ -59,8 +59,7 @@ cdef inline void write(
     uint32_t length, uint8_t flags, uint16_t window,
 ) noexcept:
     """All but the options, which begin at HEADER_BYTES_MIN; `length` counts them. The checksum is left 0."""
-    store16(header + OFFSET_SOURCE_PORT, source_port)
-    store16(header + OFFSET_DESTINATION_PORT, destination_port)
+    store32(header + OFFSET_SOURCE_PORT, <uint32_t>source_port << 16 | destination_port)
     store32(header + OFFSET_SEQUENCE, sequence)
     store32(header + OFFSET_ACKNOWLEDGMENT, acknowledgment)
     header[OFFSET_DATA_OFFSET] = <uint8_t>(length << 2)
