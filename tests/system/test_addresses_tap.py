@@ -59,7 +59,8 @@ def far_host(number: int) -> Iterator[tuple[str, ...]]:
     """A host on 192.0.2.0/24, for which this namespace is the gateway; the words before a command that runs there."""
     name = f"netapp-{os.getpid()}-{number}"
     run("ip", "netns", "add", name)
-    inside = ("ip", "netns", "exec", name)
+    # `ip netns exec` mounts things, which fails where / is no mount, as in a chroot.
+    inside = ("nsenter", f"--net=/run/netns/{name}")
     try:
         run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", name)
         ip("address add 192.0.2.1/24 dev near")
