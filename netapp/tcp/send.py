@@ -380,12 +380,18 @@ def output(c, now):
     return 0
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _acceptable_sequence(c: Connection) -> uint32_t:
+    """SND.NXT, but within the peer's window, else it drops the segment (RFC 9293, 3.10.7.4): a probe, or a window that
+    shrank, put SND.NXT beyond."""
+    edge: uint32_t = seq_add(c.snd_una, c.snd_wnd)
+    return edge if c.state >= ESTABLISHED and seq_lt(edge, c.snd_nxt) else c.snd_nxt
+
+
 def acknowledge(c):
-    sequence: uint32_t = c.snd_nxt
-    # Within the peer's window, else it drops the acknowledgment (RFC 9293, 3.10.7.4): a probe, or a window that
-    # shrank, put SND.NXT beyond.
-    if seq_lt(seq_add(c.snd_una, c.snd_wnd), sequence):
-        sequence = seq_add(c.snd_una, c.snd_wnd)
+    sequence: uint32_t = _acceptable_sequence(c)
     return _transmit(c, sequence, 0, _flags(c, sequence), 0)
 
 
@@ -523,7 +529,7 @@ def send_reset(c):
     if c.state == CLOSED or c.state == TIME_WAIT or c.path is None:
         return 0
     c.tcp.counts.resets_out += 1
-    return _send_bare(c.tcp, c.path, c.key.ports, c.snd_nxt, c.rcv_nxt, FLAG_RST | FLAG_ACK)
+    return _send_bare(c.tcp, c.path, c.key.ports, _acceptable_sequence(c), c.rcv_nxt, FLAG_RST | FLAG_ACK)
 
 
 def refuse(tcp, segment, info):

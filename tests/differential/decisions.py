@@ -129,9 +129,19 @@ DECISIONS = [
         "RFC 9293, 3.10.7.4, first",
         lambda m: (
             m.place.seq == m.place.edge
-            and m.segment.length > 0
+            and (m.segment.length > 0 or "F" in m.flags)
             and m.kernel.state == m.state
             and ("A" in m.flags or (m.only_sent and m.answers == ("", "A")))
+        ),
+    ),
+    Decision(
+        "text behind the peer's FIN is ignored; the kernel answers when it reaches beyond the window",
+        "RFC 9293, 3.10.7.4, seventh",
+        lambda m: (
+            m.state in AFTER_FIN
+            and 0 <= m.place.seq < m.place.edge < m.end
+            and m.only_sent
+            and m.answers == ("", "A")
         ),
     ),
     Decision(
@@ -158,12 +168,13 @@ DECISIONS = [
         ),
     ),
     Decision(
-        "a SYN that comes again is answered by SYN and ACK again, also where it has an ACK",
+        "a SYN that comes again is answered by SYN and ACK again, also where it has an ACK, and in a simultaneous open,"
+        " whose peer can do nothing with an acknowledgment alone",
         "RFC 9293, 3.10.7.4, first",
         lambda m: (
             m.state == "SYN_RECEIVED"
             and m.place.seq == -1
-            and {"S", "A"} <= set(m.flags)
+            and "S" in m.flags
             and m.answers in (("SA", "A"), ("SA", "R"))
         ),
     ),
@@ -356,6 +367,11 @@ DECISIONS = [
         ),
     ),
     Decision(
+        "an acknowledgment that is due at once rides on the FIN that is; the kernel sends both",
+        "RFC 9293, 3.8.6.3",
+        lambda m: m.only_sent and m.answers == ("FA", "FA A"),
+    ),
+    Decision(
         "text and FIN of a SYN are taken when the handshake is done; the kernel leaves them to be sent again",
         "RFC 9293, 3.10.7.2, third, and 3.10.7.3",
         lambda m: (
@@ -383,7 +399,7 @@ def explained(moment: Moment) -> Decision | None:
 def _shrank(m: Moment) -> bool:
     window = 0
     for step, our, _ in [*m.before, (m.step, m.ours, m.kernel)]:
-        if isinstance(step, Segment) and "A" in step.flags:
+        if isinstance(step, Segment) and "A" in step.flags and our.place.ack <= our.place.flight:
             if step.window < window and our.place.ack <= 0:
                 return True
             window = step.window

@@ -111,7 +111,8 @@ class Peer:
             self.offers_scale = step.options[-4:-1] == b"\x01\x03\x03"
         self.end = (seq + step.length + ("S" in step.flags) + ("F" in step.flags)) & M32
         options = step.options + b"\0" * (-len(step.options) % 4)
-        payload = text(seq - self.isn, step.length, step.other_text)
+        # RFC 9293, 3.4: a SYN stands before the text of its segment.
+        payload = text(seq - self.isn + ("S" in step.flags), step.length, step.other_text)
         offset = 4 if step.wrong == "offset" else 5 + len(options) // 4
         header = struct.pack(
             "!HHIIBBHHH", self.port, self.to_port, seq, ack, offset << 4, flags, step.window, 0, 3 if flags & 32 else 0

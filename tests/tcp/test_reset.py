@@ -217,6 +217,19 @@ def test_a_reset_lets_go_of_all_that_is_queued():
         assert all(not size for place, size in s.core.pool.pinned().items() if place != "user")
 
 
+def test_a_reset_is_within_a_window_that_shrank():
+    """Else the peer drops it, and never hears of the end."""
+    with stack() as s:
+        handler, peer = opened(s)
+        handler.send(bytes(1000))
+        first = peer.get()[-1].seq
+        peer.send("A", ack=first + 1, window=100)
+        peer.get()
+        handler.abort()
+        last = peer.get()[-1]
+        assert "R" in flags_of(last) and last.seq == first + 1 + 100
+
+
 def test_connections_are_told_apart():
     with stack() as s:
         made = s.echo()
