@@ -93,7 +93,8 @@ class UdpRetry:
             s.blocked = False
             if not s.ended:
                 tell_writable(s)
-        if self.udp is not None and not self.udp.blocked:
+        # A handler may have ended the node.
+        if self.udp is None or not self.udp.blocked:
             events().stop_polling(self)
         return 0
 

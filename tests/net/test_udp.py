@@ -299,6 +299,24 @@ def test_writable_goes_on_until_there_is_room() -> None:
         net.node.core.settle()  # and the loop may sleep again
 
 
+def test_udp_may_end_while_it_says_that_there_is_room() -> None:
+    with datagrams(capacity=2) as net:
+        namespace = net.node.core.namespace
+
+        def end(handler: Recorder) -> None:
+            namespace.destroy(UDP_ID)
+
+        handler = net.bind(7, writable=end)
+        other = net.bind(8)
+        for one in (handler, other):
+            for _ in range(3):
+                one.send_to(b"data", HOST_ADDRESS, 53)
+        net.node.events.turn()
+        assert handler.calls == ["writable", "closed"] and other.calls == ["closed"]
+        net.node.core.settle()  # the loop may sleep
+        namespace.install(UDP_ID, lambda core, ebb_id: UdpManager(VirtualEntropy(7)))
+
+
 # --- segments ----------------------------------------------------------------------------------------------------
 
 
