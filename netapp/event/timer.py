@@ -33,6 +33,19 @@ def _append(to: cython.pointer(timer_list_t), entry: cython.pointer(timer_entry_
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _in_order(entries: cython.pointer(timer_entry_t)) -> cython.bint:
+    """As those of a slot mostly are: they were set one after the other, for the same time from then on."""
+    entry: cython.pointer(timer_entry_t) = entries
+    while entry.next != cython.NULL:
+        if entry.next.deadline < entry.deadline:
+            return False
+        entry = entry.next
+    return True
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def _sort(entries: cython.pointer(timer_entry_t)) -> cython.pointer(timer_entry_t):
     """Merge sort by deadline of a list linked by `next`: stable, bottom up, in place."""
@@ -201,7 +214,7 @@ class TimerWheel:
             self.slots[level][slot].first = cython.NULL
             self.slots[level][slot].last = cython.NULL
             self.occupied[level] &= ~(cython.cast(uint64_t, 1) << slot)
-            if level == 0:
+            if level == 0 and not _in_order(entry):
                 entry = _sort(entry)
             while entry != cython.NULL:
                 after = entry.next
@@ -225,7 +238,11 @@ class TimerWheel:
         self.bound = 0
         while self.due.first != cython.NULL:
             entry = self.due.first
-            self._unlink(entry)
+            self.due.first = entry.next
+            if entry.next != cython.NULL:
+                entry.next.previous = cython.NULL
+            else:
+                self.due.last = cython.NULL
             entry.pending = False
             fired += 1
             try:

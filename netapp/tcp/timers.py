@@ -140,11 +140,27 @@ def _retransmission_timed_out(c: Connection, now: uint64_t) -> cython.int:
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _earliest(c: Connection) -> uint64_t:
+    """Of its deadlines; 0: there is none."""
+    which: cython.int
+    earliest: uint64_t = 0
+    for which in range(TIMERS):
+        if c.deadlines[which] and (earliest == 0 or c.deadlines[which] < earliest):
+            earliest = c.deadlines[which]
+    return earliest
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=False)
 def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
     c: Connection = cython.cast(Connection, owner)
     which: cython.int
-    earliest: uint64_t = 0
+    earliest: uint64_t = _earliest(c)
+    if earliest > now:
+        # What it was set for is over, as mostly: an acknowledgment came.
+        return arm(c, earliest)
     for which in range(TIMERS):
         if c.deadlines[which] == 0 or c.deadlines[which] > now:
             continue
@@ -167,9 +183,7 @@ def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
             keepalive_due(c, now)
     if c.state == CLOSED:
         return 0
-    for which in range(TIMERS):
-        if c.deadlines[which] and (earliest == 0 or c.deadlines[which] < earliest):
-            earliest = c.deadlines[which]
+    earliest = _earliest(c)
     if earliest and (not c.timer.pending or earliest < c.timer.deadline):
         arm(c, earliest)
     return 0
