@@ -8,9 +8,96 @@ if not cython.compiled:
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcmp
 from cython.cimports.netapp.iobuf.mix import hash_bytes
+from cython.cimports.posix.mman import (
+    MADV_DONTNEED,
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    madvise,
+    mmap,
+    munmap,
+)
+
+_LEAST = cython.declare(uint64_t, 64)  # places
+# Places that a change moves. An array takes at least an eighth of the former one's places in changes before the next
+# one follows: eight would do.
+_PLACES = cython.declare(uint64_t, 16)
+# Places of the former array whose memory goes back at once: a whole number of pages.
+_RELEASED = cython.declare(uint64_t, 8192)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _array(places: uint64_t) -> cython.pointer(key_entry_t):
+    """Zeroed by the system page by page, as it is used: however large, it takes no time here. NULL: no memory."""
+    memory: cython.p_void = mmap(
+        cython.NULL,
+        places * cython.sizeof(key_entry_t),
+        PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS,
+        -1,
+        0,
+    )
+    return cython.NULL if memory == MAP_FAILED else cython.cast(cython.pointer(key_entry_t), memory)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _free(entries: cython.pointer(key_entry_t), places: uint64_t) -> cython.void:
+    munmap(entries, places * cython.sizeof(key_entry_t))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _seek(
+    entries: cython.pointer(key_entry_t),
+    mask: uint64_t,
+    key: cython.pointer(cython.const[uint8_t]),
+    length: uint64_t,
+    hashed: uint64_t,
+) -> cython.pointer(key_entry_t):
+    """Its entry, or a free one."""
+    at: uint64_t = hashed & mask
+    entry: cython.pointer(key_entry_t) = cython.address(entries[at])
+    while entry.key != cython.NULL:
+        if entry.hash == cython.cast(uint32_t, hashed) and entry.length == length:
+            if memcmp(bytes_of(entry.key), key, length) == 0:
+                break
+        at = (at + 1) & mask
+        entry = cython.address(entries[at])
+    return entry
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.overflowcheck(False)
+def _take_out(entries: cython.pointer(key_entry_t), mask: uint64_t, at: uint64_t) -> cython.void:
+    """Those behind move up, unless they stand nearer to their bucket than the hole is."""
+    after: uint64_t = at
+    home: uint64_t
+    while True:
+        after = (after + 1) & mask
+        if entries[after].key == cython.NULL:
+            break
+        home = entries[after].hash & mask
+        if ((after - home) & mask) >= ((after - at) & mask):
+            entries[at] = entries[after]
+            at = after
+    entries[at].key = cython.NULL
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _put(entries: cython.pointer(key_entry_t), mask: uint64_t, entry: key_entry_t) -> cython.void:
+    at: uint64_t = entry.hash & mask
+    while entries[at].key != cython.NULL:
+        at = (at + 1) & mask
+    entries[at] = entry
 
 
 class KeyTable:
@@ -21,33 +108,40 @@ class KeyTable:
         # Odd, so that no key folds everything to zero.
         self.secret[0] = int.from_bytes(secret[:8], "little") | 1
         self.secret[1] = int.from_bytes(secret[8:], "little") | 1
-        self.mask = 63
-        self.entries = cython.cast(cython.pointer(key_entry_t), calloc(self.mask + 1, cython.sizeof(key_entry_t)))
+        self.entries = _array(_LEAST)
         if self.entries == cython.NULL:
             raise MemoryError
+        self.mask = _LEAST - 1
 
     def __dealloc__(self):
         if self.entries != cython.NULL:
             self.clear()
-            free(self.entries)
-
-    def _seek(self, key, length, hashed):
-        at: uint64_t = hashed & self.mask
-        entry: cython.pointer(key_entry_t) = cython.address(self.entries[at])
-        while entry.key != cython.NULL:
-            if entry.hash == cython.cast(uint32_t, hashed) and entry.length == length:
-                if memcmp(bytes_of(entry.key), key, length) == 0:
-                    break
-            at = (at + 1) & self.mask
-            entry = cython.address(self.entries[at])
-        return entry
+            _free(self.entries, self.mask + 1)
 
     def find(self, key, length):
         hashed: uint64_t = hash_bytes(key, length, self.secret[0], self.secret[1])
-        entry: cython.pointer(key_entry_t) = self._seek(key, length, hashed)
+        entry: cython.pointer(key_entry_t) = _seek(self.entries, self.mask, key, length, hashed)
         if entry.key == cython.NULL:
-            return None
+            if self.before == cython.NULL:
+                return None
+            entry = self._seek_before(key, length, hashed)
+            if entry == cython.NULL:
+                return None
         return cython.cast(object, entry.value)
+
+    def _seek_before(self, key, length, hashed):
+        entry: cython.pointer(key_entry_t)
+        if self.before == cython.NULL:
+            return cython.NULL
+        # Where nothing changes any more it ends, too: a second look is not for ever.
+        self._move(_PLACES)
+        if self.before != cython.NULL:
+            entry = _seek(self.before, self.before_mask, key, length, hashed)
+            if entry.key != cython.NULL:
+                return entry
+        # It may have moved just now.
+        entry = _seek(self.entries, self.mask, key, length, hashed)
+        return entry if entry.key != cython.NULL else cython.NULL
 
     def get(self, key):
         if key is None:
@@ -64,16 +158,20 @@ class KeyTable:
         at = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
         length = PyBytes_GET_SIZE(key)
         hashed = hash_bytes(at, length, self.secret[0], self.secret[1])
-        entry = self._seek(at, length, hashed)
+        entry = _seek(self.entries, self.mask, at, length, hashed)
+        if entry.key == cython.NULL and self.before != cython.NULL:
+            entry = self._seek_before(at, length, hashed)
+            if entry == cython.NULL:
+                entry = _seek(self.entries, self.mask, at, length, hashed)
         if entry.key != cython.NULL:
-            before: object = cython.cast(object, entry.value)
+            former: object = cython.cast(object, entry.value)
             Py_INCREF(value)
             entry.value = cython.cast(cython.pointer(PyObject), value)
-            Py_DECREF(before)
-            return before
-        if 2 * self.count > self.mask:
-            self._grow()
-            entry = self._seek(at, length, hashed)
+            Py_DECREF(former)
+            return former
+        if 2 * self.count > self.mask and self.before == cython.NULL:
+            self._resize(2 * (self.mask + 1))
+            entry = _seek(self.entries, self.mask, at, length, hashed)
         Py_INCREF(key)
         Py_INCREF(value)
         entry.key = cython.cast(cython.pointer(PyObject), key)
@@ -83,64 +181,76 @@ class KeyTable:
         self.count += 1
         return None
 
-    @cython.overflowcheck(False)
     def pop(self, key):
         entry: cython.pointer(key_entry_t)
         start: cython.pointer(uint8_t)
         length: uint64_t
-        at: uint64_t
-        after: uint64_t
-        home: uint64_t
+        hashed: uint64_t
         if key is None:
             raise TypeError("a key is bytes")
         start = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
         length = PyBytes_GET_SIZE(key)
-        entry = self._seek(start, length, hash_bytes(start, length, self.secret[0], self.secret[1]))
+        hashed = hash_bytes(start, length, self.secret[0], self.secret[1])
+        entry = _seek(self.entries, self.mask, start, length, hashed)
         if entry.key == cython.NULL:
-            return None
+            entry = self._seek_before(start, length, hashed)
+            if entry == cython.NULL:
+                return None
         held: object = cython.cast(object, entry.key)
         value: object = cython.cast(object, entry.value)
-        # Those behind move up, unless they stand nearer to their bucket than the hole is.
-        at = entry - self.entries
-        after = at
-        while True:
-            after = (after + 1) & self.mask
-            if self.entries[after].key == cython.NULL:
-                break
-            home = self.entries[after].hash & self.mask
-            if ((after - home) & self.mask) >= ((after - at) & self.mask):
-                self.entries[at] = self.entries[after]
-                at = after
-        self.entries[at].key = cython.NULL
+        if self.entries <= entry and entry <= self.entries + self.mask:
+            _take_out(self.entries, self.mask, entry - self.entries)
+        else:
+            _take_out(self.before, self.before_mask, entry - self.before)
         self.count -= 1
         Py_DECREF(held)
         Py_DECREF(value)
+        if self.before != cython.NULL:
+            # Done after a 64th as many removals: before the new array, too, is large for what is left.
+            self._move(4 * _PLACES)
+        elif 16 * self.count <= self.mask and self.mask >= 4 * _LEAST:
+            self._resize((self.mask + 1) // 4)
         return value
 
-    def _grow(self):
-        old: cython.pointer(key_entry_t) = self.entries
-        size: uint64_t = self.mask + 1
-        fresh: cython.pointer(key_entry_t) = cython.cast(
-            cython.pointer(key_entry_t), calloc(2 * size, cython.sizeof(key_entry_t))
-        )
-        i: uint64_t
-        at: uint64_t
+    def _resize(self, places):
+        fresh: cython.pointer(key_entry_t) = _array(places)
         if fresh == cython.NULL:
             raise MemoryError
-        self.mask = 2 * size - 1
-        for i in range(size):
-            if old[i].key != cython.NULL:
-                at = old[i].hash & self.mask
-                while fresh[at].key != cython.NULL:
-                    at = (at + 1) & self.mask
-                fresh[at] = old[i]
+        self.before = self.entries
+        self.before_mask = self.mask
+        self.moved = 0
         self.entries = fresh
-        free(old)
+        self.mask = places - 1
         return 0
+
+    def _move(self, places):
+        while places and self.moved <= self.before_mask:
+            places -= 1
+            # Others move up into the place: they go as well.
+            while self.before[self.moved].key != cython.NULL:
+                _put(self.entries, self.mask, self.before[self.moved])
+                _take_out(self.before, self.before_mask, self.moved)
+            self.moved += 1
+            if self.moved % _RELEASED == 0:
+                # To give a large array back at once would take as long as moving it.
+                madvise(
+                    self.before + (self.moved - _RELEASED), _RELEASED * cython.sizeof(key_entry_t), MADV_DONTNEED
+                )
+        if self.moved > self.before_mask:
+            _free(self.before, self.before_mask + 1)
+            self.before = cython.NULL
+
+    def memory(self):
+        places: uint64_t = self.mask + 1
+        if self.before != cython.NULL:
+            places += self.before_mask + 1 - self.moved
+        return places * cython.sizeof(key_entry_t)
 
     def clear(self):
         i: uint64_t
         key: cython.pointer(PyObject)
+        if self.before != cython.NULL:
+            self._move(self.before_mask + 1)
         for i in range(self.mask + 1):
             key = self.entries[i].key
             if key != cython.NULL:
@@ -159,6 +269,8 @@ class KeyTable:
         """The values, as a list's iterator."""
         i: uint64_t
         found: list = []
+        if self.before != cython.NULL:
+            self._move(self.before_mask + 1)
         for i in range(self.mask + 1):
             if self.entries[i].key != cython.NULL:
                 found.append(cython.cast(object, self.entries[i].value))

@@ -138,10 +138,7 @@ DECISIONS = [
         "text behind the peer's FIN is ignored; the kernel answers when it reaches beyond the window",
         "RFC 9293, 3.10.7.4, seventh",
         lambda m: (
-            m.state in AFTER_FIN
-            and 0 <= m.place.seq < m.place.edge < m.end
-            and m.only_sent
-            and m.answers == ("", "A")
+            m.state in AFTER_FIN and 0 <= m.place.seq < m.place.edge < m.end and m.only_sent and m.answers == ("", "A")
         ),
     ),
     Decision(

@@ -108,3 +108,49 @@ def test_a_key_is_bytes(call):
         getattr(table, call)("text")
     with pytest.raises(ValueError):
         KeyTable(b"short")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop", "fill", "drain"]), st.integers(0, 300)), max_size=60))
+@settings(deadline=None)
+def test_it_is_whole_while_it_moves_to_a_larger_or_smaller_array(steps):
+    table = KeyTable(SECRET)
+    model: dict[bytes, int] = {}
+
+    def put(number):
+        key = b"%d" % number
+        assert table.put(key, number) == model.get(key)
+        model[key] = number
+
+    def pop(number):
+        key = b"%d" % number
+        assert table.pop(key) == model.pop(key, None)
+
+    for what, number in steps:
+        if what == "fill":
+            for each in range(number, 3 * number):
+                put(each)
+        elif what == "drain":
+            for each in range(3 * number):
+                pop(each)
+        elif what == "put":
+            put(number)
+        elif what == "pop":
+            pop(number)
+        else:
+            assert table.get(b"%d" % number) == model.get(b"%d" % number)
+        assert len(table) == len(model)
+        for each in range(0, 900, 37):
+            assert table.get(b"%d" % each) == model.get(b"%d" % each)
+    assert sorted(table) == sorted(model.values())
+
+
+def test_its_memory_follows_the_number_of_keys():
+    table = KeyTable(SECRET)
+    small = table.memory()
+    for number in range(50_000):
+        table.put(b"%d" % number, number)
+        # A place has 24 bytes; between a quarter and a half of them are taken, and the former array goes with each put.
+        assert number < 64 or table.memory() <= 24 * (4 + 2) * number
+    for number in range(50_000):
+        table.pop(b"%d" % number)
+    assert table.memory() <= 16 * small and not len(table)
