@@ -58,11 +58,15 @@ test-release: deps build
 test-debug: deps debug
 	tools/python debug -m pytest -n auto
 
+# Two tests take minutes under tracing, and reach no line that others do not. The system tests need no lines, but root.
 coverage: deps trace
-	tools/python trace -m coverage run -m pytest
+	tools/python trace -m coverage run -m pytest -m 'not system and not soak' \
+		--deselect tests/tcp/test_recovery.py::test_two_gibibytes_on_fast_retransmit_still_works \
+		--deselect tests/differential/test_ours.py::test_2000_sequences
 	$(BIN)/coverage report
-	@echo 'netapp: lines of netapp/tcp and netapp/net that no test reaches; at least 95 % are'
-	$(BIN)/coverage report --include='netapp/tcp/**/*.py,netapp/net/**/*.py' --show-missing --fail-under=95
+	@echo 'netapp: lines of netapp/tcp and netapp/net that no test reaches (docs/coverage.md says why); at least 95 % are'
+	$(BIN)/coverage report --include='netapp/tcp/*' --show-missing --fail-under=95
+	$(BIN)/coverage report --include='netapp/net/*' --show-missing --fail-under=95
 
 soak: deps build
 	tools/python release -m pytest -m soak

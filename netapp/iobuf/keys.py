@@ -135,7 +135,8 @@ class KeyTable:
             return cython.NULL
         # Where nothing changes any more it ends, too: a second look is not for ever.
         self._move(_PLACES)
-        if self.before != cython.NULL:
+        # What belongs to a place that is empty for good has moved. (Looking would bring its memory back, too.)
+        if self.before != cython.NULL and hashed & self.before_mask >= self.moved:
             entry = _seek(self.before, self.before_mask, key, length, hashed)
             if entry.key != cython.NULL:
                 return entry
@@ -233,9 +234,7 @@ class KeyTable:
             self.moved += 1
             if self.moved % _RELEASED == 0:
                 # To give a large array back at once would take as long as moving it.
-                madvise(
-                    self.before + (self.moved - _RELEASED), _RELEASED * cython.sizeof(key_entry_t), MADV_DONTNEED
-                )
+                madvise(self.before + (self.moved - _RELEASED), _RELEASED * cython.sizeof(key_entry_t), MADV_DONTNEED)
         if self.moved > self.before_mask:
             _free(self.before, self.before_mask + 1)
             self.before = cython.NULL
