@@ -522,6 +522,67 @@ def test_an_exception_leaves_the_socket_and_the_others(caplog: pytest.LogCapture
         assert "receive() of Recorder raised" in caplog.text
 
 
+def test_an_exception_of_any_callback_is_logged_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(handler: Recorder, *arguments: object) -> None:
+        raise RuntimeError("by the test")
+
+    with datagrams(capacity=1) as net:
+        handler = net.bind(7, error=fail, writable=fail, closed=fail)
+        handler.send_to(b"1", HOST_ADDRESS, 9)
+        assert handler.send_to(b"2", HOST_ADDRESS, 9) == 0
+        (sent,) = _frames(net)
+        net.error(bytes(sent))
+        net.node.core.settle()
+        handler.close()
+        assert sorted(handler.calls) == ["closed", "error", "writable"]
+        assert net.counters["callback_exceptions"] == 3 and not net.udp.sockets()
+        for name in handler.calls:
+            assert f"{name}() of Recorder raised" in caplog.text
+
+
+def test_a_handler_may_leave_every_callback_out() -> None:
+    class Deaf(UdpHandler):
+        pass
+
+    with datagrams(capacity=1) as net:
+        handler = Deaf()
+        net.udp.bind(7, handler)
+        handler.send_to(b"1", HOST_ADDRESS, 9)
+        assert handler.send_to(b"2", HOST_ADDRESS, 9) == 0
+        (sent,) = _frames(net)
+        net.error(bytes(sent))
+        assert net.arrives() == []
+        net.node.core.settle()
+        assert net.counters["datagrams_in"] == net.counters["errors_in"] == 1
+        assert repr(handler.socket) == "<UdpSocket ('0.0.0.0', 7) *>"
+        handler.close()
+        assert handler.socket is None and "callback_exceptions" not in net.counters
+
+
+def test_who_has_no_peer_has_no_path_to_it() -> None:
+    with datagrams() as net:
+        handler = net.bind(7)
+        assert handler.socket is not None
+        with pytest.raises(OSError, match="has no peer") as failed:
+            handler.socket.path_mtu  # noqa: B018
+        assert failed.value.errno == errno.EDESTADDRREQ
+        handler.close()
+
+
+def test_a_datagram_from_port_0_takes_no_reply() -> None:
+    refused = []
+
+    def answer(handler: Recorder, datagram: Chain, source: Endpoint) -> None:
+        handler.reply(b"dropped, and counted")
+        with pytest.raises(ValueError, match="port 0"):
+            handler.send_to(b"x", source)
+        refused.append(source.port)
+
+    with datagrams() as net:
+        net.bind(7, receive=answer)
+        assert net.arrives(sport=0) == [] and refused == [0]
+
+
 def test_close() -> None:
     with datagrams() as net:
         handler = net.bind(7)
