@@ -17,6 +17,16 @@ class TracePlugin(Plugin):
                 return (str(c_file), str(source)) if c_file.exists() else (None, None)
         return None, None
 
+    def file_reporter(self, filename: str) -> object:
+        found = super().file_reporter(filename)
+        if found is None and filename.endswith(".pxd"):
+            # Its inline functions are compiled into whoever calls them.
+            for c_file in sorted((ROOT / "build/trace/c").rglob("*.c")):
+                self._read_source_lines(str(c_file), filename)
+                if filename in (self._c_files_map or ()):
+                    return super().file_reporter(filename)
+        return found
+
 
 def coverage_init(registry: object, options: object) -> None:
     registry.add_file_tracer(TracePlugin())  # type: ignore[attr-defined]
