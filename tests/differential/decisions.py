@@ -183,7 +183,7 @@ DECISIONS = [
             and "F" in m.flags
             and m.place.seq < 0 < m.end
             and m.only_sent
-            and m.answers == ("", "A")
+            and (m.answers == ("", "A") or (m.answers == ("A", "A") and m.kernel.sent[0].ack == m.ours.sent[0].ack + 1))
         ),
     ),
     Decision(
@@ -226,7 +226,7 @@ DECISIONS = [
         "an old segment does not change the window; the kernel takes it from each new acknowledgment",
         "RFC 9293, 3.10.7.4, fifth",
         lambda m: (
-            m.amounts
+            (m.amounts or (m.only_sent and m.answers == ("A", "FA")))
             and (m.place.seq < 0 or any(isinstance(step, Segment) and our.place.seq > 0 for step, our, _ in m.before))
         ),
     ),
@@ -306,6 +306,15 @@ DECISIONS = [
         ),
     ),
     Decision(
+        "all that the windows allow is sent at once; the kernel holds whole segments back for its device's queue",
+        "RFC 5681, 3.1",
+        lambda m: (
+            m.amounts
+            and m.called == "write"
+            and 0 < sum(one.length for one in m.kernel.sent) < sum(one.length for one in m.ours.sent) <= 4380
+        ),
+    ),
+    Decision(
         "in TIME-WAIT, too, an acknowledgment that cannot be is challenged; the kernel does not look at it",
         "RFC 9293, 3.10.7.4, fifth",
         lambda m: (
@@ -346,6 +355,17 @@ DECISIONS = [
         "RFC 5961, 5.2",
         lambda m: (
             any(_text_ahead(*one) and one[1].place.ack < 0 for one in m.before) and m.answers in (("A", "A"), ("A", ""))
+        ),
+    ),
+    Decision(
+        "in SYN-RECEIVED acknowledgments and resets have SND.NXT, which the peer expects; the kernel stays within the window of a"
+        " SYN that offers none",
+        "RFC 9293, 3.10.7.4, first",
+        lambda m: (
+            m.state == "SYN_RECEIVED"
+            and m.only_sent
+            and m.answers in (("A", "A"), ("RA", "RA"))
+            and m.ours.sent[0].seq == m.kernel.sent[0].seq + 1
         ),
     ),
     Decision(
