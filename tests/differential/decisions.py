@@ -358,8 +358,8 @@ DECISIONS = [
         ),
     ),
     Decision(
-        "in SYN-RECEIVED acknowledgments and resets have SND.NXT, which the peer expects; the kernel stays within the window of a"
-        " SYN that offers none",
+        "in SYN-RECEIVED acknowledgments and resets have SND.NXT, which the peer expects; the kernel stays within the"
+        " window of a SYN that offers none",
         "RFC 9293, 3.10.7.4, first",
         lambda m: (
             m.state == "SYN_RECEIVED"
