@@ -183,7 +183,10 @@ DECISIONS = [
             and "F" in m.flags
             and m.place.seq < 0 < m.end
             and m.only_sent
-            and (m.answers == ("", "A") or (m.answers == ("A", "A") and m.kernel.sent[0].ack == m.ours.sent[0].ack + 1))
+            and (
+                m.answers == ("", "A")
+                or (m.answers == ("A", "A") and m.kernel.sent[0].ack == 1 + (m.ours.sent[0].ack or 0))
+            )
         ),
     ),
     Decision(
