@@ -1,0 +1,34 @@
+"""What a server answers to the bytes of one connection: over the kernel's loopback, or on the memory wire."""
+
+import socket
+
+from tests.support.appliances import Served
+
+
+class KernelPeer:
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(self, script: bytes) -> bytes:
+        """The end of what is sent makes the server close when all is answered: no time is waited for."""
+        received = bytearray()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            try:
+                connection.sendall(script)
+                connection.shutdown(socket.SHUT_WR)
+            except (BrokenPipeError, ConnectionResetError, OSError):
+                pass  # it closed before it had read all
+            try:
+                while piece := connection.recv(1 << 16):
+                    received += piece
+            except ConnectionResetError:
+                pass
+        return bytes(received)
+
+
+class WirePeer:
+    def __init__(self, running: Served) -> None:
+        self.running = running
+
+    def ask(self, script: bytes) -> bytes:
+        return self.running.ask(script)
