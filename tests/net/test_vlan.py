@@ -6,13 +6,15 @@ from typing import Any
 
 import dpkt
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from netapp.drivers import device as offloads
 from netapp.drivers.capture import CaptureDevice
 from netapp.drivers.faults import FaultDevice
+from netapp.iobuf.chain import Chain
 from netapp.net.config import InterfaceConfig
+from netapp.net.udp_socket import UdpHandler
 from netapp.node.node import Node
 from netapp.node.simulation import Simulation
 from tests.support.appliances import Client
@@ -264,3 +266,24 @@ def talk(here: Trunk, data: bytes) -> bytes:
                 here.simulation.advance(50_000_000)
                 pending = here.wire.b.receive()
     return received
+
+
+def test_a_datagram_that_met_a_full_ring_is_whole_when_it_is_sent_again() -> None:
+    """The device completes its checksum, behind the tag: neither is put in twice."""
+    with trunk(FIVE, features_a=offloads.CHECKSUM, capacity=1) as it:
+        it.exchange(ask("10.98.0", 5))
+        handler = UdpHandler()
+        with it.node.core:
+            it.node.udp.bind(7, handler)
+            datagrams = [Chain(b"one"), Chain(b"two")]
+            assert [handler.send_to(one, "10.98.0.1", 9) for one in datagrams] == [1, 0]
+            assert bytes(datagrams[1]) == b"two"
+        first = it.exchange()
+        with it.node.core:
+            assert handler.send_to(datagrams[1], "10.98.0.1", 9) == 1
+        for frame, text in zip([*first, *it.exchange()], (b"one", b"two"), strict=True):
+            packet = Ether(frame)
+            assert packet[Dot1Q].vlan == 5 and bytes(packet[UDP].payload).startswith(text)
+            stored = packet[UDP].chksum
+            del packet[UDP].chksum
+            assert Ether(bytes(packet))[UDP].chksum == stored
