@@ -30,11 +30,11 @@ _LINK = (
     _row("2.3.3-802-sent", "MAY", "and sent", NOT_TAKEN, _ENCAPSULATION),
     _row("2.3.3-802-switch", "MUST", "then by a switch, off by default", NOT_APPLICABLE, "it is never sent"),
     _row("2.3.3-k1", "MUST NOT", "the encapsulation with K1=6 is sent"),
-    _row("2.3.3-arp", "SHOULD", "ARP is used on Ethernet"),
+    _row("2.3.3-arp", "MUST", "ARP is used on Ethernet"),
     _row("2.4-broadcast", "MUST", "IP knows what came by a broadcast of the link"),
     _row(
         "2.4-tos",
-        "SHOULD",
+        "MUST",
         "the link layer knows the type of service",
         NOT_MET,
         "no device has a use for it; tags of VLANs have priority 0",
@@ -229,7 +229,7 @@ _ROUTING = (
         "nobody sends them any more; RFC 1812 (4.2.3.1) advises routers to discard them",
     ),
     _row("3.3.6-zero-sent", "MAY", "an option says which form is sent", NOT_TAKEN, "as 3.3.6-zero"),
-    _row("3.3.6-default", "MUST", "the -1 form by default"),
+    _row("3.3.6-default", "SHOULD", "the -1 form by default"),
     _row(
         "3.3.6-formats",
         "MUST",
