@@ -165,8 +165,8 @@ DECISIONS = [
         ),
     ),
     Decision(
-        "a SYN that comes again is answered by SYN and ACK again, also where it has an ACK, and in a simultaneous open,"
-        " whose peer can do nothing with an acknowledgment alone",
+        "a SYN that comes again is answered by SYN and ACK again, also where it has an ACK, and in a simultaneous open;"
+        " the RFC, and the kernel, acknowledge it only, with which a peer in SYN-SENT can do nothing",
         "RFC 9293, 3.10.7.4, first",
         lambda m: (
             m.state == "SYN_RECEIVED"
