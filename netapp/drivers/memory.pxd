@@ -35,6 +35,7 @@ cdef class MemoryQueue(Queue):
     cdef PyObject** ring                     # [capacity] Chains, owned; frames to transmit move into them
     cdef uint8_t* eager                      # [capacity] give the views back when they are consumed
     cdef uint32_t capacity                   # a power of two
+    cdef uint32_t mask                       # capacity - 1
     # Frames so far. reaped <= consumed <= published <= filled <= reaped + capacity
     cdef uint64_t filled                     # put into the ring
     cdef uint64_t published                  # visible to the peer

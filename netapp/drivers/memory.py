@@ -193,7 +193,7 @@ def _arrive(queue: MemoryQueue, source: Chain) -> cython.bint:
     else:
         done = _copy(queue, source)
     if queue.segment_offset == 0:
-        place = queue.peer.consumed & (queue.peer.capacity - 1)
+        place = queue.peer.consumed & queue.peer.mask
         queue.peer.consumed += 1
         # Other cores' slots are given back by their owner only.
         if queue.peer.eager[place] and source.head.slot.home.pool == running_pool():
@@ -249,6 +249,7 @@ class MemoryQueue:
         if self.ring == cython.NULL or self.eager == cython.NULL:
             raise MemoryError
         self.capacity = capacity
+        self.mask = capacity - 1
         for i in range(self.capacity):
             chain: Chain = Chain.__new__(Chain)
             Py_INCREF(chain)
@@ -270,7 +271,7 @@ class MemoryQueue:
             self.blocked = False
         while done < budget and peer.consumed != peer.published:
             done += 1
-            if not _arrive(self, cython.cast(Chain, peer.ring[peer.consumed & (peer.capacity - 1)])):
+            if not _arrive(self, cython.cast(Chain, peer.ring[peer.consumed & peer.mask])):
                 continue
             if self.receiver is None:
                 self.count.rx_no_receiver += 1
@@ -286,6 +287,7 @@ class MemoryQueue:
 
     def transmit(self, frame):
         place: uint64_t
+        kept: Chain
         if self.closed or self.peer.closed:
             self.count.tx_link_down += 1
             frame.advance(frame.length)
@@ -299,11 +301,12 @@ class MemoryQueue:
         if not _plain(self, frame) and not self._well_formed(frame):
             frame.advance(frame.length)
             return True
-        place = self.filled & (self.capacity - 1)
+        place = self.filled & self.mask
         self.count.tx_frames += 1
         self.count.tx_bytes += frame.length
-        cython.cast(Chain, self.ring[place]).offload = frame.offload
-        cython.cast(Chain, self.ring[place]).move_from(frame)
+        kept = cython.cast(Chain, self.ring[place])
+        kept.offload = frame.offload
+        kept.take_all(frame)
         self.eager[place] = False
         self.filled += 1
         return True
@@ -336,7 +339,7 @@ class MemoryQueue:
     def _reap(self):
         """Gives back what the peer has copied."""
         while self.reaped != self.consumed:
-            cython.cast(Chain, self.ring[self.reaped & (self.capacity - 1)]).drop_views()
+            cython.cast(Chain, self.ring[self.reaped & self.mask]).drop_views()
             self.reaped += 1
 
     def _well_formed(self, frame):
@@ -491,7 +494,7 @@ class MemoryEnd:
         before: uint64_t = queue.filled
         taken: cython.bint = queue.transmit(frame)
         if queue.filled != before:
-            queue.eager[before & (queue.capacity - 1)] = True
+            queue.eager[before & queue.mask] = True
         queue.flush()
         return taken
 

@@ -82,6 +82,16 @@ cdef class Chain:
         other.count = 0
         other.length = 0
 
+    cdef inline void take_all(self, Chain other) noexcept:     # move_from(), into an empty chain
+        self.head = other.head
+        self.tail = other.tail
+        self.count = other.count
+        self.length = other.length
+        other.head = NULL
+        other.tail = NULL
+        other.count = 0
+        other.length = 0
+
     cdef inline void drop_views(self) noexcept:                # advance() over all bytes
         cdef iobuf_t* view = self.head
         cdef iobuf_t* after

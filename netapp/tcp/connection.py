@@ -122,10 +122,13 @@ class Connection:
                 raise SendQueueFull(self.send_queue.length)
         before: uint64_t = self.send_queue.length
         if isinstance(data, Chain):
-            if before and in_small_pieces(self.send_queue):
-                # The peer takes nothing: small pieces by reference would pin far more than send_limit says.
-                _append_copied(self.send_queue, cython.cast(Chain, data))
-            self.send_queue.move_from(cython.cast(Chain, data))
+            if before == 0:
+                self.send_queue.take_all(cython.cast(Chain, data))
+            else:
+                if in_small_pieces(self.send_queue):
+                    # The peer takes nothing: small pieces by reference would pin far more than send_limit says.
+                    _append_copied(self.send_queue, cython.cast(Chain, data))
+                self.send_queue.move_from(cython.cast(Chain, data))
         elif isinstance(data, bytes) and len(data) <= _SMALL_SEND:
             # Small ones share slots: one each would pin far more than send_limit says. One alone, as replies mostly
             # are, has a slot of its size.
