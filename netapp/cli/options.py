@@ -1,7 +1,9 @@
 """Command-line options out of configuration dataclasses.
 
 A field's metadata: `help`; `flags`, without which it is the field's name; `range`, least and greatest; `choices`;
-`metavar`; `parse`, which makes the value of a text or raises ValueError, and `shown`, the text of the default.
+`metavar`; `parse`, which makes the value of a text or raises ValueError, and `shown`, the text of the default;
+`count`: it may be given several times, without a value; `shows`, a text that the flag prints before the end;
+`refused`, why nobody may give it (without a `metavar` it has no value).
 """
 
 from __future__ import annotations
@@ -9,11 +11,24 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
 
 _TYPES: dict[Any, Any] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+def _show(text: str, context: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(text)
+        context.exit()
+
+
+def _refuse(why: str, context: click.Context, param: click.Parameter, value: Any) -> str:
+    if value:
+        raise click.UsageError(f"{'/'.join(param.opts)} is refused: {why}")
+    return ""
 
 
 class _Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -43,6 +58,17 @@ def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
     flags = (*given.get("flags", (f"--{field.name.replace('_', '-')}",)), field.name)
     default = given.get("shown", field.default)
     repeatable = typing.get_origin(kind) is tuple
+    if "refused" in given:
+        refuse = partial(_refuse, given["refused"])
+        flag = not given.get("metavar")
+        return click.Option(
+            flags, is_flag=flag, metavar=given.get("metavar"), callback=refuse, help=given.get("help"), is_eager=True
+        )
+    if "shows" in given:
+        show = partial(_show, given["shows"])
+        return click.Option(flags, is_flag=True, callback=show, help=given.get("help"), is_eager=True)
+    if given.get("count"):
+        return click.Option(flags, count=True, help=given.get("help"))
     if kind is bool:
         return click.Option(flags, is_flag=True, default=default, help=given.get("help"))
     return click.Option(
@@ -50,7 +76,7 @@ def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
         type=_type(field, typing.get_args(kind)[0] if repeatable else kind, given),
         default=default,
         multiple=repeatable,
-        show_default=True,
+        show_default=default not in ("", ()),
         metavar=given.get("metavar", "N" if "range" in given else None),
         help=given.get("help"),
     )

@@ -31,7 +31,7 @@ class Appliance:
 
         A field's metadata: `help`; `flags`, such as ("-p", "--port"), without which the flag is the field's name;
         `range`, the least and the greatest number; `parse`, which makes the value of a text or raises ValueError, and
-        `shown`, the text of the default.
+        `shown`, the text of the default; and what netapp/cli/options.py lists.
         """
 
     options: Options
