@@ -1,93 +1,78 @@
-"""The appliance: its options, and what the sessions share."""
+"""The appliance: what the options make of store, worker and sockets, and what runs in the background."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 
+from appliances.memcached.admin import ADMIN
+from appliances.memcached.binary import Binary
 from appliances.memcached.commands import COMMANDS
-from appliances.memcached.session import Session, Worker
+from appliances.memcached.meta import Meta
+from appliances.memcached.options import HEADROOM, MIB
+from appliances.memcached.options import Options as MemcachedOptions
+from appliances.memcached.session import Session
 from appliances.memcached.store import Store
-from netapp.ebb.core import EVENT_MANAGER, EbbRef
+from appliances.memcached.text import Text
+from appliances.memcached.udp import Datagrams
+from appliances.memcached.upkeep import Upkeep
+from appliances.memcached.worker import Worker
+from netapp.ebb.core import EbbRef
 from netapp.node.appliance import Appliance
-
-MIB = 1 << 20
-# Beside -m: frames on their way, replies not yet acknowledged, and what slots of many sizes waste.
-HEADROOM = 64 * MIB
-
-
-def item_size(text: str) -> int:
-    """1m, 512k, or bytes."""
-    unit = {"k": 1 << 10, "m": MIB}.get(text[-1:].lower())
-    digits = text[:-1] if unit else text
-    size = int(digits) * (unit or 1) if digits.isascii() and digits.isdigit() else 0
-    if not 1 << 10 <= size <= 1 << 30:
-        raise ValueError(f"{text!r} is no item size from 1k to 1024m")
-    return size
 
 
 class Memcached(Appliance):
-    """The memory cache memcached (text protocol, as version 1.6.18 speaks it)."""
+    """The memory cache memcached (as version 1.6.18 speaks it: text, meta and binary protocol)."""
 
-    @dataclass(frozen=True)
-    class Options(Appliance.Options):
-        port: int = field(
-            default=11211, metadata={"flags": ("-p", "--port"), "help": "TCP port to listen on", "range": (1, 65535)}
-        )
-        memory_limit: int = field(
-            default=64,
-            metadata={"flags": ("-m", "--memory-limit"), "help": "item memory in megabytes", "range": (1, 1 << 20)},
-        )
-        conn_limit: int = field(
-            default=1024,
-            metadata={"flags": ("-c", "--conn-limit"), "help": "max simultaneous connections", "range": (1, 1 << 20)},
-        )
-        max_reqs_per_event: int = field(
-            default=20,
-            metadata={
-                "flags": ("-R", "--max-reqs-per-event"),
-                "help": "requests of a connection in an event, after which others have their turn",
-                "range": (1, 1 << 20),
-            },
-        )
-        max_item_size: int = field(
-            default=MIB,
-            metadata={
-                "flags": ("-I", "--max-item-size"),
-                "help": "greatest size of an item: 1k to 1024m",
-                "parse": item_size,
-                "metavar": "SIZE",
-                "shown": "1m",
-            },
-        )
+    Options = MemcachedOptions
+    options: MemcachedOptions
 
-    options: Memcached.Options
+    def shut_down(self) -> None:
+        """The command `shutdown`: in a later turn, for the session that asks is closed first."""
+        self.events.spawn(self.node.stop)
 
     def pool_bytes(self) -> int:
-        limit = self.options.memory_limit * MIB
+        limit = self.options.most_memory * MIB
         return limit + limit // 4 + HEADROOM
+
+    def _make_store(self) -> Store:
+        options = self.options
+        secret = self.node.platform.entropy.random_bytes(16)
+        store = Store(options.memory_limit * MIB, secret, options.max_item_size)
+        store.evicts, store.numbers = not options.disable_evictions, not options.disable_cas
+        store.hot_percent, store.warm_percent = options.more["hot_lru_pct"], options.more["warm_lru_pct"]
+        return store
 
     def start(self) -> None:
         options = self.options
-        limit = options.memory_limit * MIB
-        entropy = self.node.platform.entropy
-        store = self.node.create_ebb(lambda core, ebb_id: Store(limit, entropy.random_bytes(16)))
-        self.worker = Worker(
-            EbbRef(store),
-            EbbRef(EVENT_MANAGER),
-            COMMANDS,
-            began=self.wall_clock.nanoseconds() // 1_000_000_000,
-            requests_per_event=options.max_reqs_per_event,
-            max_connections=options.conn_limit,
-            max_item=options.max_item_size,
-        )
-        self.tcp.listen(options.port, partial(Session, self.worker))
+        store = self.node.create_ebb(lambda core, ebb_id: self._make_store())
+        self.worker = Worker(EbbRef(store), options, began=self.wall_clock.nanoseconds() // 1_000_000_000)
+        meta = Meta()
+        self.worker.text = Text({**COMMANDS, **ADMIN, **meta.commands}, meta)
+        self.worker.binary = Binary()
+        chosen = {"ascii": self.worker.text, "binary": self.worker.binary}.get(options.protocol)
+        if chosen is not None:
+            self.worker.protocol = chosen
+        self.worker.shut_down = self.shut_down
+        for address, port in options.addresses:
+            if port:
+                self.tcp.listen(port, partial(Session, self.worker, self.worker.protocol), address, options.backlog)
+        if options.udp_port:
+            for address in dict(options.addresses):
+                self.udp.bind(options.udp_port, Datagrams(self.worker), address)
+        if options.threads != 1:
+            self.log.info("-t %d: one thread is used", options.threads)
+        self.worker.upkeep = Upkeep(self, self.worker)
 
     def stop(self) -> None:
-        self.worker.draining = True
+        self.worker.upkeep.stop()
+        for session in self.worker.sessions:
+            session.leaving = True  # what comes is dropped
         self.worker.reply.clear()
         self.worker.value.clear()
 
     def hint(self, address: str) -> str:
         script = r"set k 0 0 5\r\nhello\r\nget k\r\nquit\r\n"
-        return f"bash -c 'exec 3<>/dev/tcp/{address}/{self.options.port}; printf \"{script}\" >&3; cat <&3'"
+        where, port = self.options.addresses[0]
+        if not port:
+            return ""
+        return f"bash -c 'exec 3<>/dev/tcp/{where or address}/{port}; printf \"{script}\" >&3; cat <&3'"

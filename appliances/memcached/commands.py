@@ -1,103 +1,172 @@
-"""The commands that are not on the path of most requests: functions of the line's tokens.
+"""The text commands that are not on the path of most requests: functions of the line's tokens.
 
 They return the reply, empty where the client asked for none, or None to close the connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from appliances.memcached.stats import general, settings
-from appliances.memcached.words import BAD_FORMAT, ERROR, KEY_MAX, VERSION, long_number, unsigned_number
-from netapp.iobuf.chain import Chain
+from appliances.memcached.stats import report
+from appliances.memcached.words import (
+    BAD_FORMAT,
+    END,
+    ERROR,
+    KEY_MAX,
+    NO_NUMBER,
+    NOT_A_NUMBER,
+    NOT_FOUND,
+    STORED,
+    VERSION,
+    long_number,
+    lower_half,
+    unsigned_number,
+)
 
 if TYPE_CHECKING:
-    from appliances.memcached.session import Command, Session
+    from collections.abc import Callable
+
+    from appliances.memcached.session import Session
     from appliances.memcached.store import Store
+    from appliances.memcached.text import Command
 
-_NO_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+OK = b"OK\r\n"
+BAD_EXPTIME = b"CLIENT_ERROR invalid exptime argument\r\n"
+SMALLEST_LIMIT, LARGEST_LIMIT = 8, 1_000_000_000  # MiB, of cache_memlimit
 
 
-def _unless_quiet(tokens: list[bytes], reply: bytes) -> bytes:
-    return b"" if tokens[-1] == b"noreply" else reply
+def _quiet(command: Callable[[Session, Store, list[bytes]], bytes], from_word: int = 1) -> Command:
+    """A command that takes noreply, as word `from_word` or a later one."""
+
+    def run(session: Session, store: Store, tokens: list[bytes]) -> bytes:
+        answer = command(session, store, tokens)
+        return b"" if tokens[-1] == b"noreply" and len(tokens) > from_word and answer is not ERROR else answer
+
+    return run
 
 
-def _count(session: Session, name: str) -> None:
-    counts = session.worker.counts
-    counts[name] = counts.get(name, 0) + 1
+def _arguments(least: int, most: int, command: Command) -> Command:
+    """ERROR, where there are fewer or more words behind the command's name."""
+
+    def run(session: Session, store: Store, tokens: list[bytes]) -> bytes | None:
+        return command(session, store, tokens) if least < len(tokens) <= most + 1 else ERROR
+
+    return run
 
 
 def delete(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    if not 2 <= len(tokens) <= 4:
-        return ERROR
     if len(tokens) > 2:
         # A time of 0 was an argument once.
         zero, quiet = tokens[2] == b"0", tokens[-1] == b"noreply"
         if not ((zero or quiet) if len(tokens) == 3 else (zero and quiet)):
-            usage = b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
-            return _unless_quiet(tokens, usage)
-    reply = b"DELETED\r\n"
+            return b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
     if len(tokens[1]) > KEY_MAX:
-        reply = BAD_FORMAT
-    elif (item := store.find(tokens[1])) is None:
-        _count(session, "delete_misses")
-        reply = b"NOT_FOUND\r\n"
-    else:
-        _count(session, "delete_hits")
-        store.remove(item)
-    return reply if len(tokens) == 2 else _unless_quiet(tokens, reply)
+        return BAD_FORMAT
+    item = store.find(tokens[1])
+    if item is None:
+        session.worker.count("delete_misses")
+        return b"NOT_FOUND\r\n"
+    session.worker.count("delete_hits")
+    store.remove(item)
+    return b"DELETED\r\n"
 
 
-def _arithmetic(name: str) -> Command:
+def _arithmetic(up: bool) -> Callable[[Session, Store, list[bytes]], bytes]:
+    name = "incr" if up else "decr"
+
     def command(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-        if not 3 <= len(tokens) <= 4:
-            return ERROR
-        return _unless_quiet(tokens, added(session, store, tokens[1], unsigned_number(tokens[2])))
-
-    def added(session: Session, store: Store, key: bytes, delta: int | None) -> bytes:
-        if len(key) > KEY_MAX:
+        if len(tokens[1]) > KEY_MAX:
             return BAD_FORMAT
-        if delta is None:
+        by = unsigned_number(tokens[2])
+        if by is None:
             return b"CLIENT_ERROR invalid numeric delta argument\r\n"
-        item = store.find(key)
-        if item is None:
-            _count(session, f"{name}_misses")
+        result = store.delta(tokens[1], up, by, 0)
+        if result == STORED:
+            session.worker.count(f"{name}_hits")
+            return b"%d\r\n" % store.number
+        if result == NOT_FOUND:
+            session.worker.count(f"{name}_misses")
             return b"NOT_FOUND\r\n"
-        value = item.value()
-        number = unsigned_number(value)
-        if number is None:
-            return _NO_NUMBER
-        _count(session, f"{name}_hits")
-        number = (number + delta) % 2**64 if name == "incr" else max(number - delta, 0)
-        digits = b"%d" % number
-        try:
-            # As memcached's, which writes over the old digits, the value does not get shorter.
-            store.put(key, item.flags, item.expires, Chain(digits.ljust(len(value)) + b"\r\n"))
-        except MemoryError:
-            return b"SERVER_ERROR out of memory\r\n"
-        return digits + b"\r\n"
+        return NO_NUMBER if result == NOT_A_NUMBER else b"SERVER_ERROR out of memory\r\n"
+
+    return command
+
+
+def touch(session: Session, store: Store, tokens: list[bytes]) -> bytes:
+    if len(tokens[1]) > KEY_MAX:
+        return BAD_FORMAT
+    exptime = long_number(tokens[2])
+    if exptime is None:
+        return BAD_EXPTIME
+    session.worker.count("cmd_touch")
+    item = store.find(tokens[1])
+    if item is None:
+        session.worker.count("touch_misses")
+        return b"NOT_FOUND\r\n"
+    session.worker.count("touch_hits")
+    store.use(item)
+    item.expires = session.worker.expires(store, lower_half(exptime))
+    return b"TOUCHED\r\n"
+
+
+def _get_and_touch(unique: bool) -> Command:
+    def command(session: Session, store: Store, tokens: list[bytes]) -> bytes:
+        worker = session.worker
+        exptime = long_number(tokens[1])
+        if exptime is None:
+            return BAD_EXPTIME
+        expires = worker.expires(store, lower_half(exptime))
+        before = worker.reply.length
+        for key in tokens[2:]:
+            if len(key) > KEY_MAX:
+                worker.reply.drop_tail(worker.reply.length - before)
+                return BAD_FORMAT
+            worker.count("cmd_touch")
+            worker.cmd_get += 1
+            item = store.find(key)
+            if item is None:
+                worker.count("touch_misses")
+                continue
+            worker.count("touch_hits")
+            worker.get_hits += 1
+            store.use(item)
+            item.expires = expires
+            item.write_line(worker.reply, unique)
+        return END
 
     return command
 
 
 def flush_all(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    if len(tokens) > 3:
-        return ERROR
-    _count(session, "cmd_flush")
+    session.worker.count("cmd_flush")
+    if session.worker.options.disable_flush_all:
+        return b"CLIENT_ERROR flush_all not allowed\r\n"
     delay: int | None = 0
     if len(tokens) - (tokens[-1] == b"noreply") > 1:
         delay = long_number(tokens[1])
     if delay is None:
-        return _unless_quiet(tokens, b"CLIENT_ERROR invalid exptime argument\r\n")
+        return BAD_EXPTIME
+    delay = lower_half(delay)
     store.flush(session.worker.expires(store, delay) if delay > 0 else store.now)
-    return _unless_quiet(tokens, b"OK\r\n")
+    return OK
 
 
 def verbosity(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    if not 2 <= len(tokens) <= 3:
+    return BAD_FORMAT if unsigned_number(tokens[1]) is None else OK
+
+
+def cache_memlimit(session: Session, store: Store, tokens: list[bytes]) -> bytes:
+    megabytes = unsigned_number(tokens[1])
+    if megabytes is None:
         return ERROR
-    return _unless_quiet(tokens, BAD_FORMAT if unsigned_number(tokens[1]) is None else b"OK\r\n")
+    if megabytes < SMALLEST_LIMIT:
+        return b"MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
+    if megabytes > LARGEST_LIMIT:
+        return b"MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
+    if megabytes > session.worker.options.most_memory:
+        return b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"
+    store.limit = megabytes << 20
+    return OK
 
 
 def version(session: Session, store: Store, tokens: list[bytes]) -> bytes:
@@ -108,27 +177,31 @@ def leave(session: Session, store: Store, tokens: list[bytes]) -> None:
     return None
 
 
+def shutdown(session: Session, store: Store, tokens: list[bytes]) -> bytes | None:
+    if not session.worker.options.enable_shutdown:
+        return b"ERROR: shutdown not enabled\r\n"
+    if len(tokens) > 2 or (len(tokens) == 2 and tokens[1] != b"graceful"):
+        return b"CLIENT_ERROR invalid shutdown mode\r\n"
+    session.worker.shut_down()
+    return None
+
+
 def stats(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    if len(tokens) == 1:
-        found = general(session.worker, store)
-    elif tokens[1] == b"reset":
-        session.worker.reset_counters()
-        store.reset_counters()
-        return b"RESET\r\n"
-    elif tokens[1] == b"settings":
-        found = settings(session.worker, store)
-    else:
-        return ERROR
-    return b"".join(b"STAT %b %b\r\n" % (name.encode(), str(value).encode()) for name, value in found) + b"END\r\n"
+    return report(session.worker, store, tokens[1:])
 
 
-COMMANDS: dict[bytes, Callable[[Session, Store, list[bytes]], bytes | None]] = {
-    b"delete": delete,
-    b"incr": _arithmetic("incr"),
-    b"decr": _arithmetic("decr"),
-    b"flush_all": flush_all,
-    b"verbosity": verbosity,
+COMMANDS: dict[bytes, Command] = {
+    b"delete": _arguments(1, 3, _quiet(delete, 2)),
+    b"incr": _arguments(2, 3, _quiet(_arithmetic(True))),
+    b"decr": _arguments(2, 3, _quiet(_arithmetic(False))),
+    b"touch": _arguments(2, 3, _quiet(touch)),
+    b"gat": _arguments(1, 1 << 20, _get_and_touch(False)),
+    b"gats": _arguments(1, 1 << 20, _get_and_touch(True)),
+    b"flush_all": _arguments(0, 2, _quiet(flush_all)),
+    b"verbosity": _arguments(1, 2, _quiet(verbosity)),
+    b"cache_memlimit": _arguments(1, 2, _quiet(cache_memlimit)),
     b"version": version,
     b"quit": leave,
+    b"shutdown": shutdown,
     b"stats": stats,
 }

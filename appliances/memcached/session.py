@@ -1,112 +1,54 @@
 """A connection: commands are read where they lie, and all replies of an event are sent at once."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
 
-from appliances.memcached.store import Item, Store
-from appliances.memcached.words import (
-    BAD_CHUNK,
-    BAD_FORMAT,
-    ERROR,
-    KEY_MAX,
-    NO_MEMORY,
-    TOO_LARGE,
-    TOO_MANY,
-    long_number,
-    lower_half,
-    unsigned_number,
-    word,
-)
-from netapp.ebb.core import EbbRef
+from typing import TYPE_CHECKING
+
+from appliances.memcached.words import BAD_DATA, CRLF, ENOUGH, FIRST_SECOND, NO_MEMORY, TOO_MANY
 from netapp.iobuf.chain import Chain
-from netapp.iobuf.cursor import Cursor
 from netapp.tcp.connection import SendQueueFull
 from netapp.tcp.handler import TcpHandler
 
-GET, GETS = word(b"get"), word(b"gets")
-SET, ADD, REPLACE, CAS = word(b"set"), word(b"add"), word(b"replace"), word(b"cas")
-NOREPLY = word(b"noreply")
-SWALLOW = 1  # instead of a command's name, and less than any: its value is dropped
+if TYPE_CHECKING:
+    from appliances.memcached.protocol import Protocol
+    from appliances.memcached.store import Store
+    from appliances.memcached.worker import Worker
 
-CRLF = b"\r\n"
-END, STORED, NOT_STORED = b"END\r\n", b"STORED\r\n", b"NOT_STORED\r\n"
-NOT_FOUND, EXISTS = b"NOT_FOUND\r\n", b"EXISTS\r\n"
+SWALLOW = -1  # instead of a mode: what follows is dropped
 
-FIRST_SECOND = 62  # what memcached's clock shows when it begins
-LONGEST_RELATIVE = 60 * 60 * 24 * 30  # a longer time is one of day
-LONGEST_LINE = 2048  # but for get and gets
-LONGEST_GET = 1 << 20
-ENOUGH = 1 << 20  # bytes of replies in an event, after which others have their turn
 SMALL_PIECE = 1024  # of a command that waits for its rest: copied together with others, for each would pin a slot
-
-Command = Callable[["Session", Store, list[bytes]], bytes | None]
-
-
-class Worker:
-    def __init__(
-        self,
-        store: EbbRef,
-        events: EbbRef,
-        commands: Mapping[bytes, Command],
-        began: int,
-        requests_per_event: int = 20,
-        max_connections: int = 1024,
-        max_item: int = 1 << 20,
-    ) -> None:
-        """`began`: the time of day now, in seconds."""
-        self.store = store
-        self.events = events
-        self.commands = commands
-        self.began = began - FIRST_SECOND
-        self.began_ns = events().now
-        self.requests_per_event = requests_per_event
-        self.max_connections = max_connections
-        self.max_item = max_item
-        self.reply = Chain()
-        self.cursor = Cursor()
-        self.value = Chain()
-        self.connections = 0
-        self.draining = False
-        self.reset_counters()
-
-    def reset_counters(self) -> None:
-        self.total_connections = self.rejected_connections = self.yields = 0
-        self.bytes_read = self.bytes_written = 0
-        self.cmd_get = self.get_hits = self.cmd_set = 0
-        self.cas_misses = self.cas_hits = self.cas_badval = 0
-        self.store_too_large = self.store_no_memory = 0
-        self.counts: dict[str, int] = {}
-
-    def expires(self, store: Store, exptime: int) -> int:
-        """On the store's clock."""
-        if exptime == 0:
-            return 0
-        if exptime < 0:
-            return 1
-        if exptime <= LONGEST_RELATIVE:
-            return store.now + exptime
-        return exptime - self.began if exptime > self.began else 1
 
 
 class Session(TcpHandler):
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, protocol: Protocol) -> None:
         self.worker = worker
+        self.protocol = protocol
+        self.most = worker.requests_per_event
+        self.datagram = False
         self.waiting: Chain | None = None
-        self.verb = self.awaited = self.reserved = self.asked = 0
+        self.mode = self.awaited = self.reserved = self.asked = self.last_command = 0
         self.yielded = self.blocked = self.leaving = self.peer_left = False
+        self.unique = 0
+        self.stale = self.noreply = self.raw = False
+        self.extra: object = None
 
     # --- the connection ------------------------------------------------------------------------------------------
 
     def connected(self) -> None:
-        self.worker.connections += 1
-        self.worker.total_connections += 1
-        if self.worker.connections > self.worker.max_connections:
-            self.worker.rejected_connections += 1
+        worker = self.worker
+        worker.total_connections += 1
+        worker.sessions.add(self)
+        store = worker.store.get()
+        worker.tick(store)
+        self.last_command = store.now
+        if len(worker.sessions) > worker.max_connections:
+            worker.rejected_connections += 1
             self.send(TOO_MANY)
             self.leave()
 
     def receive(self, data: Chain) -> None:
         self.worker.bytes_read += data.length
-        if self.leaving or self.worker.draining:
+        if self.leaving:
             return
         if self.waiting is None:
             self.work(data)
@@ -125,7 +67,7 @@ class Session(TcpHandler):
             self.go_on()
 
     def closed(self, error: OSError | None) -> None:
-        self.worker.connections -= 1
+        self.worker.sessions.discard(self)
         self.leaving = True
         self.waiting = None
         if self.reserved:
@@ -137,10 +79,23 @@ class Session(TcpHandler):
         self.waiting = None
         self.close()
 
+    def serve(self, data: Chain) -> None:
+        self.work(data)
+
+    def wait_turn(self) -> None:
+        self.worker.yields += 1
+        self.pause()
+        self.worker.events().spawn(self.go_on)
+
+    def take_waiting(self) -> Chain | None:
+        waiting = self.waiting
+        self.waiting = None
+        return waiting
+
     def go_on(self) -> None:
         """After having yielded: the rest of what was received."""
         self.blocked = False
-        if self.leaving or self.worker.draining:
+        if self.leaving:
             return
         try:
             try:
@@ -148,10 +103,9 @@ class Session(TcpHandler):
             except SendQueueFull:
                 self.blocked = True
                 return
-            data = self.waiting
-            assert data is not None
-            self.waiting = None
             self.yielded = False
+            data = self.take_waiting()
+            assert data is not None
             self.work(data)
             if not self.yielded:
                 self.resume()
@@ -170,25 +124,27 @@ class Session(TcpHandler):
         if self.yielded:
             waiting.append(data)
             return None
-        if self.verb != 0:
+        if self.mode != 0:
+            store = self.worker.store.get()
             try:
+                if self.mode != SWALLOW:
+                    if not store.reserve(data.length):
+                        raise MemoryError
+                    self.reserved += data.length
                 if data.length < SMALL_PIECE:
                     waiting.write(data.tobytes())
                 else:
-                    waiting.append(self.worker.store.get().kept(data))
+                    waiting.append(store.kept(data))
             except MemoryError:
                 waiting.append(data)
-                self.no_room()
-            if self.verb != SWALLOW and waiting.length < self.awaited:
+                self.no_room(store)
+            if self.mode != SWALLOW and waiting.length < self.awaited:
                 return None
+        elif not self.protocol.completes(self.worker, data):
+            waiting.write(data.tobytes())
+            self.protocol.bound(self, self.worker, waiting)
+            return None
         else:
-            cursor = self.worker.cursor
-            cursor.reset(data)
-            if cursor.find(10) < 0:
-                waiting.write(data.tobytes())
-                cursor.reset(self.worker.reply)
-                self.bound_line(waiting)
-                return None
             waiting.append(data)
         self.waiting = None
         return waiting
@@ -196,208 +152,72 @@ class Session(TcpHandler):
     def work(self, data: Chain) -> None:
         worker = self.worker
         store = worker.store.get()
-        length = data.length
         store.now = FIRST_SECOND + (store.core.now - worker.began_ns) // 1_000_000_000
+        length = data.length
         reply = worker.reply
         if reply.length != 0:  # of an event that an exception ended
             reply.clear()
         cursor = worker.cursor
         cursor.reset(data)
-        left = worker.requests_per_event
+        left = self.most
+        self.last_command = store.now
         while True:
-            if self.verb != 0 and not self.value(store):
+            if self.mode != 0 and not self.value(store):
                 break
-            if cursor.position == length or not cursor.line():
+            if cursor.position == length:
                 break
             if left == 0 or reply.length >= ENOUGH:
                 self.yielded = True
                 break
             left -= 1
-            start = cursor.position
-            verb = self.asked or cursor.word()
-            if verb == GET or verb == GETS:
-                if not self.get(worker, store, cursor, reply, verb == GETS):
-                    break
-                cursor.end_line()
-            elif verb == SET or verb == ADD or verb == REPLACE or verb == CAS:
-                self.storage(store, verb, start, data)
-            else:
-                self.other(store, start, data)
-                if self.leaving:
-                    break
-                cursor.end_line()
+            if not self.protocol.command(self, worker, store, cursor, data):
+                break
         start = cursor.position
         cursor.release()
         if reply.length != 0:
             worker.bytes_written += reply.length
-            self.connection.send(reply)
+            if self.datagram:
+                self.send(reply)
+            else:
+                self.connection.send(reply)
         if self.leaving:
             self.leave()
         elif start < length:
             data.discard(start)
             self.waiting = data
             if self.yielded:
-                worker.yields += 1
-                self.pause()
-                worker.events().spawn(self.go_on)
-            elif self.verb == 0:
-                self.bound_line(data)
-        elif self.verb > SWALLOW:
+                self.wait_turn()
+            elif self.mode == 0:
+                self.protocol.bound(self, worker, data)
+        elif self.mode > 0:
             self.waiting = Chain()
 
-    def get(self, worker: Worker, store: Store, cursor: Cursor, reply: Chain, unique: bool) -> bool:
-        """False: the rest of the line waits for its turn."""
-        items = store.items
-        before = reply.length
-        self.asked = 0
-        item = cursor.look_up(items)
-        length = cursor.token_length
-        if length == 0:
-            reply.write(ERROR)
-            return True
-        while True:
-            if length > KEY_MAX:
-                reply.drop_tail(reply.length - before)
-                reply.write(BAD_FORMAT)
-                return True
-            worker.cmd_get += 1
-            more = cursor.more()
-            if item is not None and store.alive(item):
-                worker.get_hits += 1
-                if unique:
-                    self.with_unique(item)
-                elif more:
-                    self.without_end(item)
-                elif item.small is not None:
-                    reply.write(item.small)
-                    return True
-                else:
-                    reply.append_clone(item.views)
-                    return True
-            if not more:
-                break
-            if reply.length >= ENOUGH:
-                self.asked = GETS if unique else GET
-                self.yielded = True
-                return False
-            item = cursor.look_up(items)
-            length = cursor.token_length
-        reply.write(END)
-        return True
-
-    def without_end(self, item: Item) -> None:
-        """The item's part of a reply with more to come."""
-        if item.small is not None:
-            self.worker.reply.write(item.small[:-5])
-        else:
-            data = item.views.clone()
-            data.drop_tail(5)
-            self.worker.reply.append(data)
-
-    def with_unique(self, item: Item) -> None:
-        """The same, as gets has it."""
-        reply = self.worker.reply
-        unique = b" %d\r\n" % item.unique
-        if item.small is not None:
-            reply.write(item.small[: item.header - 2] + unique + item.small[item.header : -5])
-            return
-        data = item.views.clone()
-        data.drop_tail(5)
-        reply.append(data.split(item.header - 2))
-        reply.write(unique)
-        data.discard(2)
-        reply.append(data)
-
-    def storage(self, store: Store, verb: int, start: int, data: Chain) -> None:
-        """The line of a storage command. What is not as clients usually write it is looked at again, as C would."""
-        cursor = self.worker.cursor
-        key = cursor.token()
-        flags = cursor.number()
-        exptime = cursor.number()
-        length = cursor.number()
-        unique = cursor.number() if verb == CAS else 0
-        last = cursor.word() if cursor.more() else 0
-        if (
-            key is None
-            or length < 0
-            or flags < 0
-            or exptime < 0
-            or unique < 0
-            or flags >> 32 != 0
-            or exptime >> 31 != 0
-            or length > 0x7FFFFFFD
-            or len(key) > KEY_MAX
-            or (last != 0 and last != NOREPLY)
-            or cursor.more()
-        ):
-            self.odd_storage(store, verb, self.tokens(start, data))
-        else:
-            self.noreply = last == NOREPLY
-            self.unique = unique
-            self.begin(store, verb, key, flags, exptime, length)
-
-    def odd_storage(self, store: Store, verb: int, tokens: list[bytes]) -> None:
-        reply = self.worker.reply
-        numbers = 4 if verb == CAS else 3
-        if not 2 + numbers <= len(tokens) <= 3 + numbers:
-            reply.write(ERROR)
-            self.worker.cursor.end_line()
-            return
-        self.noreply = tokens[-1] == b"noreply"
-        flags, exptime, length = unsigned_number(tokens[2]), long_number(tokens[3]), long_number(tokens[4])
-        unique = unsigned_number(tokens[5]) if verb == CAS else 0
-        # memcached reads numbers of 64 bits and keeps the lower half.
-        kept = None if length is None else lower_half(length)
-        if (
-            flags is None
-            or exptime is None
-            or unique is None
-            or kept is None
-            or not 0 <= kept <= 0x7FFFFFFD
-            or len(tokens[1]) > KEY_MAX
-        ):
-            if not self.noreply:
-                reply.write(BAD_FORMAT)
-            self.worker.cursor.end_line()
-            return
-        self.unique = unique
-        self.begin(store, verb, tokens[1], flags % 0x100000000, lower_half(exptime), kept)
-
-    def begin(self, store: Store, verb: int, key: bytes, flags: int, exptime: int, length: int) -> None:
-        """The command's line was good: its value follows."""
-        worker = self.worker
-        cursor = worker.cursor
-        cursor.end_line()
-        self.verb = verb
+    def begin(
+        self, store: Store, storing: Protocol, mode: int, key: bytes, flags: int, expires: int, length: int, raw: bool
+    ) -> None:
+        self.storing = storing
+        self.mode = mode
         self.key = key
         self.flags = flags
-        self.exptime = exptime
-        self.awaited = length + 2
-        # memcached's item: its header, the key with its end, flags if any, and the value.
-        if 57 + len(key) + (4 if flags != 0 else 0) + length + 2 > worker.max_item:
-            worker.store_too_large += 1
-            self.swallow(store, b"" if self.noreply else TOO_LARGE)
-        elif cursor.remaining() < self.awaited:
-            if store.reserve(self.awaited):
-                self.reserved = self.awaited
+        self.expires = expires
+        self.raw = raw
+        self.awaited = length if raw else length + 2
+        size = self.worker.cursor.remaining()
+        if size < self.awaited:
+            if store.reserve(size):
+                self.reserved = size
             else:
-                self.no_room()
+                self.no_room(store)
 
-    def no_room(self) -> None:
+    def no_room(self, store: Store) -> None:
         """For the value that is arriving."""
-        store = self.worker.store.get()
         store.release(self.reserved)
         self.reserved = 0
-        self.worker.store_no_memory += 1
-        self.swallow(store, NO_MEMORY)
+        self.swallow(self.awaited, self.storing.stored(self, self.worker, store, NO_MEMORY))
 
-    def swallow(self, store: Store, answer: bytes) -> None:
-        """The value cannot be stored; nor may an older one stay, which the client believes replaced."""
-        if self.verb == SET:
-            item = store.find(self.key)
-            if item is not None:
-                store.remove(item)
-        self.verb = SWALLOW
+    def swallow(self, length: int, answer: bytes) -> None:
+        self.mode = SWALLOW
+        self.awaited = length
         self.answer = answer
 
     def value(self, store: Store) -> bool:
@@ -405,13 +225,13 @@ class Session(TcpHandler):
         worker = self.worker
         cursor = worker.cursor
         size = cursor.remaining()
-        if self.verb == SWALLOW:
+        if self.mode == SWALLOW:
             if size < self.awaited:
                 self.awaited -= size
                 cursor.skip(size)
                 return False
             cursor.skip(self.awaited)
-            self.verb = 0
+            self.mode = 0
             worker.reply.write(self.answer)
             return True
         if size < self.awaited:
@@ -423,68 +243,15 @@ class Session(TcpHandler):
         if value.length != 0:  # of an event that an exception ended
             value.discard(value.length)
         cursor.take_into(value, self.awaited)
+        if self.raw:
+            value.append_clone(store.maker.line_end)
         worker.cmd_set += 1
-        answer = self.store_value(store, value) if value.ends_with(CRLF) else BAD_CHUNK
+        result = BAD_DATA
+        if self.raw or value.ends_with(CRLF):
+            result = store.store(self.mode, self.key, self.flags, self.expires, self.unique, self.stale, value)
         if value.length != 0:  # it was not stored
             value.discard(value.length)
-        self.verb = 0
-        if not self.noreply:
-            worker.reply.write(answer)
+        answer = self.storing.stored(self, worker, store, result)
+        self.mode = 0
+        worker.reply.write(answer)
         return True
-
-    def store_value(self, store: Store, value: Chain) -> bytes:
-        worker = self.worker
-        if self.verb != SET:
-            item = store.find(self.key)
-            if self.verb == CAS:
-                if item is None:
-                    worker.cas_misses += 1
-                    return NOT_FOUND
-                if item.unique != self.unique:
-                    worker.cas_badval += 1
-                    return EXISTS
-                worker.cas_hits += 1
-            elif (item is None) == (self.verb == REPLACE):
-                return NOT_STORED
-        try:
-            store.put(self.key, self.flags, worker.expires(store, self.exptime), value)
-        except MemoryError:
-            worker.store_no_memory += 1
-            self.swallow(store, NO_MEMORY)
-            return NO_MEMORY
-        return STORED
-
-    def other(self, store: Store, start: int, data: Chain) -> None:
-        """A rarer command, which is a function of its tokens."""
-        tokens = self.tokens(start, data)
-        command = self.worker.commands.get(tokens[0]) if tokens else None
-        answer = ERROR if command is None else command(self, store, tokens)
-        if answer is None:
-            self.leaving = True
-        else:
-            self.worker.reply.write(answer)
-
-    def tokens(self, start: int, data: Chain) -> list[bytes]:
-        """Of the line that begins at `start`."""
-        cursor = self.worker.cursor
-        cursor.reset(data)
-        cursor.skip(start)
-        cursor.line()
-        found = []
-        token = cursor.token()
-        while token is not None:
-            found.append(token)
-            token = cursor.token()
-        return found
-
-    def bound_line(self, waiting: Chain) -> None:
-        """memcached's rule: a line that is so long and has no end yet can only be a get of many keys."""
-        if waiting.length <= LONGEST_LINE:
-            return
-        cursor = self.worker.cursor
-        cursor.reset(waiting)
-        head = cursor.read(106)
-        cursor.reset(self.worker.reply)
-        line = head.lstrip(b" ")
-        if len(head) - len(line) > 100 or not line.startswith((b"get ", b"gets ")) or waiting.length > LONGEST_GET:
-            self.leave()

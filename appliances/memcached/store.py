@@ -1,235 +1,145 @@
-"""The item store: a table, a ring of items from the oldest to the newest, and the memory that they take."""
+"""The item store: what commands do to items, whatever the protocol."""
 
-import cython
-
-from netapp.ebb.core import EbbError, Representative
+from appliances.memcached.item import Item, Maker, Ring
+from appliances.memcached.memory import Memory
+from appliances.memcached.words import (
+    ADD,
+    APPEND,
+    BESIDE,
+    CAS,
+    CRLF,
+    EXISTS,
+    JOINED,
+    NO_MEMORY,
+    NOT_A_NUMBER,
+    NOT_FOUND,
+    NOT_STORED,
+    REPLACE,
+    SET,
+    STORED,
+    unsigned_number,
+)
+from netapp.ebb.core import EbbError
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.keys import KeyTable
 
-# What -m counts of an item, beside the key and the value: the Item, the head of its key's bytes, and its entry in the
-# table, which is at least a quarter full. Of a small reply the head of the bytes, of a large one the Chain, and the
-# pool's own record of a view and its slot.
-ITEM_BYTES = 256
-SMALL_BYTES = 40
-CHAIN_BYTES = 112
-VIEW_BYTES = 104
-
-SMALL = 256  # a value up to this is copied into the reply
-JOINED = 1024  # up to this the head of the reply shares a slot with the data
 EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
 
-SECOND_CHANCES = 50  # used items passed over at an eviction, at most: it must not hold the loop up
 
-VALUE, END = b"VALUE ", b"END\r\n"
-
-
-@cython.no_gc
-@cython.freelist(64)
-@cython.cclass
-class Item:
-    key: bytes
-    flags: int
-    expires: int
-    stored: int
-    unique: int
-    size: int
-    header: int
-    fetched: bool
-    used: bool  # since it was last at the old end
-    small: bytes | None
-    views: Chain  # None where `small` is used
-    older: "Item"  # None, as the next, where the item is not in the store
-    newer: "Item"
-
-    def value(self) -> bytes:
-        whole = self.small if self.small is not None else self.views.tobytes()
-        return whole[self.header : -7]
-
-
-class Store(Representative):
-    def __init__(self, limit: int, secret: bytes) -> None:
+class Store(Memory):
+    def __init__(self, limit: int, secret: bytes, max_item: int = 1 << 20) -> None:
         """`limit`: bytes; `secret`: 16 random bytes, without which nobody can make the table slow."""
-        self.limit = limit
-        self.used = self.reserved = 0
-        self.now = 62  # as memcached's clock begins: 0 means never
-        self.items = KeyTable(secret)
-        self.tails: list[bytes | None] = [None] * (JOINED + 1)
-        self.ending = Chain()
-        self.ending.write(END)
-        self.scratch = Chain()
-        self.ring = Item()
-        self.ring.older = self.ring.newer = self.ring
+        Memory.__init__(self, limit, secret)
+        self.max_item = max_item
+        self.maker = Maker()
+        self.numbers = True
         self.next_unique = 1
-        self.flushed_at = self.flushed_unique = 0
         self.total_items = 0
-        self.evictions = self.evicted_unfetched = self.expired_unfetched = self.reclaimed = 0
-        self.get_expired = self.get_flushed = 0
 
-    def __len__(self) -> int:
-        return self.items.count
+    def fits(self, key: bytes, flags: int, length: int) -> bool:
+        """Whether memcached would take it: its item has a header, the key with its end, flags if any, and the value."""
+        return length + len(key) + BESIDE + (4 if flags != 0 else 0) <= self.max_item
 
-    def find(self, key: bytes) -> Item | None:
-        item = self.items.get(key)
-        return item if item is not None and self.alive(item) else None
+    def store(self, mode: int, key: bytes, flags: int, expires: int, unique: int, stale: bool, data: Chain) -> int:
+        won = False
+        if mode != SET:
+            old = self.find(key)
+            if mode == ADD and old is not None:
+                return NOT_STORED
+            if mode == CAS:
+                if old is None:
+                    self.count("cas_misses")
+                    return NOT_FOUND
+                stale = stale and unique < old.unique
+                if unique != old.unique and not stale:
+                    self.count("cas_badval")
+                    return EXISTS
+                if stale:
+                    expires, won = old.expires, old.won
+                else:
+                    self.count("cas_hits")
+            elif mode != ADD:
+                if old is None:
+                    return NOT_STORED
+                if mode != REPLACE:
+                    if unique != 0 and unique != old.unique:
+                        return EXISTS
+                    flags, expires = old.flags, old.expires
+                    if not self.fits(key, flags, old.length() + data.length - 2):
+                        return NOT_STORED
+                    data = self._joined(mode, old, data)
+        try:
+            item = self.put(key, flags, expires, data)
+        except MemoryError:
+            return NO_MEMORY
+        if mode == CAS and stale:
+            item.stale, item.won = True, won
+        return STORED
 
-    def alive(self, item: Item) -> bool:
-        """Whether an item found in `items` counts as there; marks it as used, or removes it."""
-        if (item.expires != 0 or self.flushed_at != 0) and self._gone(item):
-            if item.expires != 0 and item.expires <= self.now:
-                self.get_expired += 1
-                self.expired_unfetched += not item.fetched
-            else:
-                self.get_flushed += 1
-            self.remove(item)
-            return False
-        item.fetched = True
-        item.used = True
-        return True
+    def _joined(self, mode: int, old: Item, data: Chain) -> Chain:
+        if mode == APPEND:
+            joined = old.data(False)
+            joined.append(data)
+            return joined
+        data.drop_tail(2)
+        data.append(old.data(True))
+        return data
+
+    def delta(self, key: bytes, up: bool, by: int, unique: int) -> int:
+        old = self.find(key)
+        if old is None:
+            return NOT_FOUND
+        value = old.value()
+        if value and unique != 0 and unique != old.unique:
+            return EXISTS
+        number = unsigned_number(value)
+        if number is None:
+            return NOT_A_NUMBER
+        self.number = (number + by) % 2**64 if up else max(number - by, 0)
+        digits = b"%d" % self.number
+        fetched, active = old.fetched, old.active
+        try:
+            # As memcached's, which writes over the old digits, the value does not get shorter.
+            item = self.put(key, old.flags, old.expires, Chain(digits.ljust(len(value)) + CRLF))
+        except MemoryError:
+            return NO_MEMORY
+        if len(digits) <= len(value):
+            item.fetched, item.active = fetched, active
+        return STORED
 
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
-        item = self._made(key, flags, expires, data)
+        if data.length > JOINED + 2:
+            data = self.kept(data)
+        item = self.maker.make(key, flags, expires, data)
+        while item is None:
+            self._make_way()
+            item = self.maker.make(key, flags, expires, data)
         old = self.items.put(key, item)
         if old is not None:
-            self._unlink(old)
+            self.leave(old)
             item.key = old.key  # which the table keeps
-        if not self._room(item.size):
+        if not self.room(item.size):
             self.items.pop(key)
             raise MemoryError("-m is smaller than this item")
-        item.unique = self.next_unique
-        self.next_unique += 1
-        self.used += item.size
+        item.unique = 0
+        if self.numbers:
+            item.unique = self.next_unique
+            self.next_unique += 1
         self.total_items += 1
-        old = self.ring.older
-        old.newer = item
-        item.older = old
-        item.newer = self.ring
-        self.ring.older = item
+        self.enter(item)
         return item
 
-    def _made(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
-        length = data.length - 2
-        tail = self._tail(flags, length)
-        item = Item.__new__(Item)
-        item.key = key
-        item.flags = flags
-        item.expires = expires
-        item.stored = self.now
-        item.header = len(VALUE) + len(key) + len(tail)
-        item.fetched = item.used = False
-        item.size = ITEM_BYTES + len(key)
-        if length <= SMALL:
-            whole = self.scratch
-            if whole.length != 0:  # of an event that an exception ended
-                whole.discard(whole.length)
+    def drop(self, key: bytes) -> None:
+        item = self.find(key)
+        if item is not None:
+            self.remove(item)
+
+    def number_again(self, item: Item) -> None:
+        if self.numbers:
+            item.unique = self.next_unique
+            self.next_unique += 1
         else:
-            whole = Chain.__new__(Chain)
-            while not whole.reserve(item.header + (length + 2 + len(END) if length <= JOINED else 0)):
-                self._make_way()
-        whole.write(VALUE)
-        whole.write(key)
-        whole.write(tail)
-        if length > JOINED:
-            whole.append(self.kept(data))
-            pinned = whole.pinned()
-            whole.append_clone(self.ending)  # in a slot that all items share
-        else:
-            whole.write_copy(data)
-            whole.write(END)
-            pinned = whole.pinned()
-            if length <= SMALL:
-                item.small = whole.tobytes()
-                item.views = None  # type: ignore[assignment]
-                item.size += SMALL_BYTES + whole.length
-                whole.discard(whole.length)
-                return item
-        item.small = None
-        item.views = whole
-        item.size += CHAIN_BYTES + pinned + VIEW_BYTES * item.views.count
-        return item
-
-    def _tail(self, flags: int, length: int) -> bytes:
-        """The end of the reply's first line."""
-        if flags != 0 or length > JOINED:
-            return b" %d %d\r\n" % (flags, length)
-        tail = self.tails[length]
-        if tail is None:
-            tail = self.tails[length] = b" 0 %d\r\n" % length
-        return tail
-
-    def kept(self, data: Chain) -> Chain:
-        while True:
-            try:
-                return data.stored()
-            except MemoryError:
-                self._make_way()
-
-    def _make_way(self) -> None:
-        if not self._evict():
-            raise MemoryError("the buffer pool has no slot for the item, and no item is left to evict")
-        for _ in range(EVICT_AT_ONCE - 1):
-            self._evict()
-
-    def remove(self, item: Item) -> None:
-        self._unlink(item)
-        self.items.pop(item.key)
-
-    def _unlink(self, item: Item) -> None:
-        """Out of the ring; the references that it holds into it go, for the collector is off."""
-        item.older.newer = item.newer
-        item.newer.older = item.older
-        item.older = item.newer = None  # type: ignore[assignment]
-        self.used -= item.size
-
-    def _gone(self, item: Item) -> bool:
-        if item.expires != 0 and item.expires <= self.now:
-            return True
-        if self.flushed_at == 0 or self.flushed_at > self.now:
-            return False
-        return item.stored <= self.flushed_at or item.unique < self.flushed_unique
-
-    def _evict(self) -> bool:
-        """Gives the memory of the oldest item back that was not used lately; False: there is none."""
-        ring = self.ring
-        oldest = ring.newer
-        # Those that were used since they came to the end get another round (the clock algorithm): a look-up only marks,
-        # which costs less than moving the item in the list every time.
-        rounds = SECOND_CHANCES
-        while oldest is not ring and oldest.used and rounds != 0:
-            rounds -= 1
-            oldest.used = False
-            ring.newer = oldest.newer
-            oldest.newer.older = ring
-            oldest.older = ring.older
-            oldest.newer = ring
-            ring.older.newer = oldest
-            ring.older = oldest
-            oldest = ring.newer
-        if oldest is ring:
-            return False
-        if self._gone(oldest):
-            self.reclaimed += 1
-        else:
-            self.evictions += 1
-            self.evicted_unfetched += not oldest.fetched
-        self.remove(oldest)
-        return True
-
-    def _room(self, size: int) -> bool:
-        if size > self.limit - self.reserved:
-            return False
-        while self.used > self.limit - self.reserved - size:
-            self._evict()
-        return True
-
-    def reserve(self, size: int) -> bool:
-        """Room for a value whose first bytes have arrived: release() gives it back before put() takes it."""
-        if not self._room(size):
-            return False
-        self.reserved += size
-        return True
-
-    def release(self, size: int) -> None:
-        self.reserved -= size
+            item.unique = 0
 
     def flush(self, when: int) -> None:
         """Items stored before `when` are gone from then on; memcached's arithmetic, which looks two seconds back."""
@@ -240,10 +150,22 @@ class Store(Representative):
         else:
             self.flushed_unique = 0
 
+    def kept(self, data: Chain) -> Chain:
+        while True:
+            try:
+                return data.stored()
+            except MemoryError:
+                self._make_way()
+
+    def _make_way(self) -> None:
+        if not self.evicts or not self.evict():
+            raise MemoryError("the buffer pool has no slot for the item, and no item is left to evict")
+        for _ in range(EVICT_AT_ONCE - 1):
+            self.evict()
+
     def reset_counters(self) -> None:
-        self.total_items = 0
-        self.evictions = self.evicted_unfetched = self.expired_unfetched = self.reclaimed = 0
-        self.get_expired = self.get_flushed = 0
+        self.counts.clear()
+        self.evictions = self.total_items = 0
 
     def may_be_replaced(self, new: object) -> None:
         if not isinstance(new, Store):
@@ -254,22 +176,21 @@ class Store(Representative):
         assert isinstance(old, Store)
         before = old
         self.used, self.reserved, self.now = before.used, before.reserved, before.now
-        self.items, self.ring, self.tails = before.items, before.ring, before.tails
-        self.next_unique = before.next_unique
+        self.items, self.hot, self.warm, self.cold = before.items, before.hot, before.warm, before.cold
+        self.next_unique, self.numbers, self.evicts = before.next_unique, before.numbers, before.evicts
         self.flushed_at, self.flushed_unique = before.flushed_at, before.flushed_unique
-        self.total_items, self.evictions, self.reclaimed = before.total_items, before.evictions, before.reclaimed
-        self.evicted_unfetched, self.expired_unfetched = before.evicted_unfetched, before.expired_unfetched
-        self.get_expired, self.get_flushed = before.get_expired, before.get_flushed
+        self.total_items, self.evictions, self.counts = before.total_items, before.evictions, before.counts
 
     def replaced(self, new: object) -> None:
         self.items = KeyTable(bytes(16))
-        self.ring = Item()
-        self.ring.older = self.ring.newer = self.ring
+        self.hot, self.warm, self.cold = Ring(), Ring(), Ring()
+        self.counts = {}
         self.destroy()
 
     def destroy(self) -> None:
-        while self.ring.newer is not self.ring:
-            self.remove(self.ring.newer)
-        self.ring.older = self.ring.newer = None  # type: ignore[assignment]
-        self.ending.clear()
-        self.scratch.clear()
+        self.last = self.mark = None
+        for ring in (self.hot, self.warm, self.cold):
+            while ring.newer is not ring:
+                self.remove(ring.newer)
+            ring.older = ring.newer = None  # type: ignore[assignment]
+        self.maker.clear()

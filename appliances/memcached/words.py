@@ -3,14 +3,28 @@
 import re
 
 KEY_MAX = 250
+BESIDE = 59  # bytes of memcached's item beside key, flags and value: its header, the key's end, the value's line end
+FIRST_SECOND = 62  # what memcached's clock shows when it begins
+ENOUGH = 1 << 20  # bytes of replies in an event, after which others have their turn
+JOINED = 1024  # bytes of a value, up to which the head of the reply that is stored shares a slot with it
+
+# What Store.store() does
+SET, ADD, REPLACE, CAS, APPEND, PREPEND = 1, 2, 3, 4, 5, 6
+# How it went
+BAD_DATA, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER = 0, 1, 2, 3, 4, 5, 6
+
+CRLF = b"\r\n"
+END = b"END\r\n"
 VERSION = b"1.6.18"  # whose replies these are
 
 ERROR = b"ERROR\r\n"
 BAD_FORMAT = b"CLIENT_ERROR bad command line format\r\n"
 BAD_CHUNK = b"CLIENT_ERROR bad data chunk\r\n"
 TOO_LARGE = b"SERVER_ERROR object too large for cache\r\n"
-NO_MEMORY = b"SERVER_ERROR out of memory storing object\r\n"
+OUT_OF_MEMORY = b"SERVER_ERROR out of memory storing object\r\n"
 TOO_MANY = b"ERROR Too many open connections\r\n"
+
+NO_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
 
 # strtol() steps over white space and a sign; memcached then wants the end or white space, and ignores what follows.
 _NUMBER = re.compile(rb"[ \t-\r]*([+-]?)([0-9]+)(?=[ \t-\r]|\Z)")
@@ -39,6 +53,12 @@ def unsigned_number(text: bytes) -> int | None:
     """strtoull(), refusing what is negative."""
     value = _number(text)
     return value if value is not None and 0 <= value < 2**64 else None
+
+
+def short_number(text: bytes) -> int | None:
+    """safe_strtol(): what an int32 keeps of it."""
+    value = long_number(text)
+    return None if value is None else lower_half(value)
 
 
 def lower_half(number: int) -> int:

@@ -90,7 +90,7 @@ def test_flush_all_with_a_delay_waits(memcached: Served) -> None:
 
 @pytest.fixture
 def small(build: str) -> Iterator[Served]:
-    with served(appliance("memcached", build), ["-m", "1"]) as running:
+    with served(appliance("memcached", build), ["-m", "1", "-I", "512k"]) as running:
         yield running
 
 
@@ -111,7 +111,7 @@ def test_the_limit_holds_in_pinned_bytes(small: Served, size: int) -> None:
 def test_what_was_used_last_stays(small: Served) -> None:
     small.ask(b"".join(put(b"k%d" % i, 70_000) for i in range(9)))
     assert stats(small)["evictions"] == 0
-    small.ask(b"get k0\r\nget k1\r\n")
+    small.ask(b"get k0\r\nget k1\r\n" * 2)
     small.ask(put(b"new", 210_000))
     assert has(small, b"k0", b"k1", b"k2", b"k3", b"k8", b"new") == [True, True, False, False, True, True]
 
@@ -141,9 +141,9 @@ def test_expired_items_are_reclaimed_before_they_count_as_evicted(small: Served)
 
 
 def test_an_item_larger_than_the_limit_is_refused(build: str) -> None:
-    with served(appliance("memcached", build), ["-m", "1", "-I", "4m"]) as running:
-        running.ask(put(b"a", 1))
-        script = b"set a 0 0 2000000\r\n" + b"v" * 2_000_000 + b"\r\nget a\r\nversion\r\n"
+    with served(appliance("memcached", build), ["-m", "16", "-I", "8m"]) as running:
+        running.ask(put(b"a", 1), b"cache_memlimit 8\r\n")
+        script = b"set a 0 0 8388500\r\n" + b"v" * 8_388_500 + b"\r\nget a\r\nversion\r\n"
         assert running.ask(script) == b"SERVER_ERROR out of memory storing object\r\nEND\r\nVERSION 1.6.18\r\n"
         assert stats(running)["store_no_memory"] == 1
 
@@ -152,8 +152,8 @@ def test_values_under_way_count_against_the_limit(small: Served) -> None:
     small.ask(b"".join(put(b"k%d" % i, 70_000) for i in range(9)))
     clients = [small.connect() for _ in range(4)]
     for client in clients:
-        small.send(client, b"set big 0 0 250000\r\n" + b"v" * 1000)
-    assert stats(small)["bytes"] <= MIB - 4 * 250_000
+        small.send(client, b"set big 0 0 250000\r\n" + b"v" * 240_000)
+    assert stats(small)["bytes"] <= MIB - 4 * 240_000
     fifth = small.connect()
     assert small.ask(put(b"no", 250_000).replace(b" noreply", b""), client=fifth).startswith(b"SERVER_ERROR out of mem")
     for client in clients:

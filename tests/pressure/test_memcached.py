@@ -31,7 +31,7 @@ def held(node: Node) -> int:
 @pytest.mark.parametrize("largest", [300, 5000, 60_000])
 def test_items_of_mixed_sizes_stay_below_the_limit(build: str, largest: int) -> None:
     choose = random.Random(largest)
-    with served(appliance("memcached", build), ["-m", "1"]) as running:
+    with served(appliance("memcached", build), ["-m", "1", "-I", "512k"]) as running:
         store, client = store_of(running.node), running.steady
         idle = held(running.node)
         stored: dict[bytes, bytes] = {}
@@ -137,7 +137,7 @@ def test_who_does_not_read_is_not_served_on_and_who_reads_is(build: str) -> None
 
 def test_all_that_is_owed_is_at_most_half_of_the_pool(build: str) -> None:
     config = NodeConfig(tcp=TcpConfig(send_limit=400_000, receive_window=65_535), pool_bytes=8 * MIB)
-    with served(appliance("memcached", build), ["-m", "1"], config=config) as running:
+    with served(appliance("memcached", build), ["-m", "1", "-I", "512k"], config=config) as running:
         running.send(running.steady, b"set key 0 0 10000\r\n%s\r\n" % bytes(10_000))
         clients = [deaf(running) for _ in range(20)]
         # Whoever owes nothing is fed, so first each comes to owe something.
@@ -157,7 +157,7 @@ def test_all_that_is_owed_is_at_most_half_of_the_pool(build: str) -> None:
 
 def test_a_pool_that_is_used_up_recovers(build: str) -> None:
     config = NodeConfig(pool_bytes=8 * MIB, pool_reserve=1 * MIB)
-    with served(appliance("memcached", build), ["-m", "1"], config=config) as running:
+    with served(appliance("memcached", build), ["-m", "1", "-I", "512k"], config=config) as running:
         running.send(running.steady, b"set key 0 0 5\r\nhello\r\n")
         with running.node.core:
             taken = exhaust()

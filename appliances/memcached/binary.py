@@ -1,0 +1,291 @@
+"""The binary protocol, as memcached 1.6 speaks it without SASL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliances.memcached.protocol import Protocol
+from appliances.memcached.stats import named
+from appliances.memcached.words import (
+    ADD,
+    APPEND,
+    CAS,
+    EXISTS,
+    KEY_MAX,
+    NO_MEMORY,
+    NOT_A_NUMBER,
+    NOT_FOUND,
+    PREPEND,
+    REPLACE,
+    SET,
+    STORED,
+    VERSION,
+)
+from netapp.iobuf.chain import Chain
+
+if TYPE_CHECKING:
+    from appliances.memcached.session import Session
+    from appliances.memcached.store import Store
+    from appliances.memcached.worker import Worker
+    from netapp.iobuf.cursor import Cursor
+
+HEADER_BYTES = 24
+MOST_EXTRAS = 20
+ENOENT, EEXISTS, E2BIG, EINVAL, ENOT_STORED, BAD_DELTA = 1, 2, 3, 4, 5, 6
+AUTH_ERROR, UNKNOWN, ENOMEM = 0x20, 0x81, 0x82
+TEXTS = {
+    ENOENT: b"Not found",
+    EEXISTS: b"Data exists for key.",
+    E2BIG: b"Too large.",
+    EINVAL: b"Invalid arguments",
+    ENOT_STORED: b"Not stored.",
+    BAD_DELTA: b"Non-numeric server-side value for incr or decr",
+    AUTH_ERROR: b"Auth failure.",
+    UNKNOWN: b"Unknown command",
+    ENOMEM: b"Out of memory allocating item",
+}
+
+GET, SETS, ADDS, REPLACES, DELETE, INCREMENT, DECREMENT, QUIT, FLUSH = range(9)
+NOOP, VERSIONS, GETK, APPENDS, PREPENDS, STAT = 0x0A, 0x0B, 0x0C, 0x0E, 0x0F, 0x10
+TOUCH, GAT, SASL_LIST, SASL_AUTH, SASL_STEP, GATK = 0x1C, 0x1D, 0x20, 0x21, 0x22, 0x23
+LOUD = {0x09: GET, 0x0D: GETK, 0x1E: GAT, 0x24: GATK, 0x19: APPENDS, 0x1A: PREPENDS}
+LOUD.update({0x10 + verb: verb for verb in (SETS, ADDS, REPLACES, DELETE, INCREMENT, DECREMENT, QUIT, FLUSH)})
+
+
+class Binary(Protocol):
+    def __init__(self) -> None:
+        self.modes = {SETS: SET, ADDS: ADD, REPLACES: REPLACE, APPENDS: APPEND, PREPENDS: PREPEND}
+        self.extras = self.key = b""
+        self.written = 0
+        self.writes = False
+
+    def command(self, session: Session, worker: Worker, store: Store, cursor: Cursor, data: Chain) -> bool:
+        start = cursor.position
+        if start == 0:
+            self.written = 0
+        elif self.writes:  # what the last value was answered
+            self.written = worker.reply.length
+        self.writes = False
+        if cursor.remaining() < HEADER_BYTES:
+            return False
+        if cursor.read_uint(1) != 0x80:
+            # As memcached, which ends there with what it has not written yet.
+            worker.reply.drop_tail(worker.reply.length - min(self.written, worker.reply.length))
+            session.leaving = True
+            return False
+        self.opcode = cursor.read_uint(1)
+        self.key_bytes = cursor.read_uint(2)
+        self.extra_bytes = cursor.read_uint(1)
+        cursor.skip(3)
+        self.body_bytes = cursor.read_uint(4)
+        self.opaque = cursor.read_uint(4)
+        self.unique = cursor.read_uint(8)
+        if cursor.remaining() < self.extra_bytes + self.key_bytes:
+            cursor.reset(data)
+            cursor.skip(start)
+            return False
+        self.extras = cursor.read(self.extra_bytes)
+        self.key = cursor.read(self.key_bytes)
+        self.verb = LOUD.get(self.opcode, self.opcode)
+        self.quiet = self.verb != self.opcode
+        self.writes = self.verb == NOOP
+        if self.key_bytes + self.extra_bytes > self.body_bytes:
+            worker.reply.write(self._error(UNKNOWN))
+            session.leaving = True
+        elif self.key_bytes > KEY_MAX or not self._known(session, worker, store):
+            worker.reply.write(self._error(EINVAL))
+            session.leaving = True
+        if self.writes and session.mode == 0:
+            self.written = worker.reply.length
+        self.writes = False
+        return not session.leaving
+
+    def _known(self, session: Session, worker: Worker, store: Store) -> bool:
+        """Does what the request wants; False: its parts have lengths that do not fit."""
+        verb = self.verb
+        keyed = self.key_bytes != 0
+        value_bytes = self.body_bytes - self.key_bytes - self.extra_bytes
+        answer = b""
+        if verb == GET or verb == GETK or verb == TOUCH or verb == GAT or verb == GATK:
+            touches = verb >= TOUCH
+            if not keyed or self.extra_bytes != (4 if touches else 0) or (value_bytes != 0 and not touches):
+                return False
+            self._get(worker, store)
+            return True
+        if verb in self.modes:
+            if not keyed or self.extra_bytes != (0 if verb >= APPENDS else 8):
+                return False
+            self._store(session, worker, store)
+            return True
+        if verb == STAT:
+            if self.extra_bytes != 0:
+                return False
+            answer = self._stat(worker, store)
+        elif verb == SASL_AUTH or verb == SASL_STEP:
+            if not keyed or self.extra_bytes != 0:
+                return False
+            session.swallow(value_bytes, self._error(UNKNOWN))
+            return True
+        elif verb == DELETE or verb == INCREMENT or verb == DECREMENT:
+            if not keyed or self.extra_bytes != (0 if verb == DELETE else 20) or value_bytes != 0:
+                return False
+            answer = self._delete(worker, store) if verb == DELETE else self._delta(worker, store)
+        elif verb in (QUIT, FLUSH, NOOP, VERSIONS, SASL_LIST):
+            extra = verb == FLUSH and self.extra_bytes == 4
+            if keyed or value_bytes != 0 or (self.extra_bytes != 0 and not extra):
+                return False
+            if verb == FLUSH:
+                answer = self._flush(worker, store)
+            elif verb == SASL_LIST:
+                answer = self._error(UNKNOWN)
+            elif verb == VERSIONS:
+                answer = self._response(0, 0, 0, len(VERSION), 0) + VERSION
+            else:
+                answer = self._done(0)
+                session.leaving = verb == QUIT
+        else:
+            # As memcached, which drops as much as the body has, once more where a part of it was read.
+            session.swallow(self.body_bytes, self._error(UNKNOWN))
+            return True
+        worker.reply.write(answer)
+        return True
+
+    def _response(self, status: int, extra_bytes: int, key_bytes: int, body_bytes: int, unique: int) -> bytes:
+        """Its header."""
+        return (
+            b"\x81%c" % self.opcode
+            + key_bytes.to_bytes(2)
+            + b"%c\0" % extra_bytes
+            + status.to_bytes(2)
+            + body_bytes.to_bytes(4)
+            + self.opaque.to_bytes(4)
+            + unique.to_bytes(8)
+        )
+
+    def _error(self, status: int) -> bytes:
+        text = TEXTS[status]
+        self.writes = True
+        return self._response(status, 0, 0, len(text), 0) + text
+
+    def _done(self, unique: int) -> bytes:
+        return b"" if self.quiet else self._response(0, 0, 0, 0, unique)
+
+    def _get(self, worker: Worker, store: Store) -> None:
+        touches = self.verb >= TOUCH
+        keyed = self.verb == GETK or self.verb == GATK
+        valued = self.verb != TOUCH
+        item = store.find(self.key)
+        if touches:
+            worker.count("cmd_touch")
+            worker.count("touch_misses" if item is None else "touch_hits")
+        else:
+            worker.cmd_get += 1
+            worker.get_hits += item is not None
+        if item is not None:
+            if touches:
+                item.expires = worker.expires(store, int.from_bytes(self.extras))
+            store.use(item)
+            key = self.key if keyed else b""
+            length = item.length() if valued else 0
+            head = self._response(0, 4, len(key), 4 + len(key) + length, item.unique)
+            worker.reply.write(head + item.flags.to_bytes(4) + key)
+            if valued:
+                item.write_to(worker.reply, False)
+        elif not self.quiet:
+            if keyed:
+                worker.reply.write(self._response(ENOENT, 0, len(self.key), len(self.key), 0) + self.key)
+            else:
+                worker.reply.write(self._error(ENOENT))
+
+    def _delete(self, worker: Worker, store: Store) -> bytes:
+        item = store.find(self.key)
+        if item is None:
+            worker.count("delete_misses")
+            return self._error(ENOENT)
+        if self.unique != 0 and self.unique != item.unique:
+            return self._error(EEXISTS)
+        worker.count("delete_hits")
+        store.remove(item)
+        return self._done(0)
+
+    def _delta(self, worker: Worker, store: Store) -> bytes:
+        up = self.verb == INCREMENT
+        name = "incr" if up else "decr"
+        expiration = int.from_bytes(self.extras[16:])
+        number = int.from_bytes(self.extras[8:16])
+        result = store.delta(self.key, up, int.from_bytes(self.extras[:8]), self.unique)
+        if result == NOT_FOUND and expiration != 0xFFFFFFFF:
+            try:
+                store.put(self.key, 0, worker.expires(store, expiration), Chain(b"%d\r\n" % number))
+            except MemoryError:
+                result = NO_MEMORY
+            else:
+                result = STORED
+        elif result == STORED:
+            worker.count(f"{name}_hits")
+            number = store.number
+        if result == STORED:
+            unique = store.last.unique if store.last is not None else 0
+            return b"" if self.quiet else self._response(0, 0, 0, 8, unique) + number.to_bytes(8)
+        if result == NOT_FOUND:
+            worker.count(f"{name}_misses")
+            return self._error(ENOENT)
+        if result == NOT_A_NUMBER:
+            return self._error(BAD_DELTA)
+        return self._error(EEXISTS if result == EXISTS else ENOMEM)
+
+    def _flush(self, worker: Worker, store: Store) -> bytes:
+        if worker.options.disable_flush_all:
+            return self._error(AUTH_ERROR)
+        delay = int.from_bytes(self.extras)
+        store.flush(worker.expires(store, delay) if delay > 0 else store.now)
+        worker.count("cmd_flush")
+        return self._done(0)
+
+    def _store(self, session: Session, worker: Worker, store: Store) -> None:
+        mode = CAS if self.unique != 0 and self.verb < APPENDS else self.modes[self.verb]
+        length = self.body_bytes - self.key_bytes - self.extra_bytes
+        flags = int.from_bytes(self.extras[:4])
+        if not store.fits(self.key, flags, length):
+            if self.verb == SETS:
+                store.drop(self.key)
+            session.swallow(length, self._error(E2BIG))
+        else:
+            session.extra = (self.opcode, self.opaque, self.quiet)
+            session.unique = self.unique
+            session.stale = False
+            expires = worker.expires(store, int.from_bytes(self.extras[4:]))
+            session.begin(store, self, mode, self.key, flags, expires, length, True)
+
+    def stored(self, session: Session, worker: Worker, store: Store, result: int) -> bytes:
+        assert isinstance(session.extra, tuple)
+        self.opcode, self.opaque, self.quiet = session.extra
+        session.extra = None
+        if result == STORED:
+            return self._done(store.last.unique if store.last is not None else 0)
+        if result == EXISTS:
+            return self._error(EEXISTS)
+        if result == NOT_FOUND:
+            return self._error(ENOENT)
+        if result == NO_MEMORY:
+            worker.count("store_no_memory")
+            if session.mode == SET:
+                store.drop(session.key)
+            return self._error(ENOMEM)
+        return self._error({ADD: EEXISTS, REPLACE: ENOENT}.get(session.mode, ENOT_STORED))
+
+    def _stat(self, worker: Worker, store: Store) -> bytes:
+        found = named(worker, store, self.key)
+        if found is None:
+            return self._error(ENOENT)
+        answer = b""
+        for name, value in [*found, ("", "")]:
+            key, text = name.encode(), str(value).encode()
+            answer += self._response(0, 0, len(key), len(key) + len(text), 0) + key + text
+        return answer
+
+    def completes(self, worker: Worker, data: Chain) -> bool:
+        return True
+
+    def bound(self, session: Session, worker: Worker, waiting: Chain) -> None:
+        pass

@@ -1,0 +1,59 @@
+"""What the store keeps of a key, and how it is laid out."""
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from netapp.iobuf.chain cimport Chain
+
+cdef uint64_t ITEM_BYTES, SMALL_BYTES, CHAIN_BYTES, VIEW_BYTES, SMALL, JOINED
+cdef bytes VALUE, CRLF, END
+
+
+cdef class Item:
+    """A key with its value, which does not change once it is in the store: a new value is a new item.
+
+    The reply to a `get` of it alone lies ready, from VALUE to END: small ones as bytes, which are cheaper to copy into a
+    reply than to refer to; large ones as views, which are sent by reference. Times are seconds on the store's clock.
+    """
+    cdef readonly bytes key
+    cdef readonly bytes small                # None where `views` is used
+    cdef readonly Chain views
+    cdef readonly uint32_t header            # bytes of the reply before the data
+    cdef readonly uint32_t flags
+    cdef public int64_t expires              # 0: never
+    cdef public int64_t time                 # when it was stored, or used after its first use
+    cdef public uint64_t unique              # of `cas`
+    cdef readonly uint64_t size              # bytes that -m counts
+    cdef public bint fetched
+    cdef public bint active                  # fetched again since it came to its ring
+    cdef public bint binary                  # its key came in base64
+    cdef public bint stale
+    cdef public bint won                     # a client was told to renew it
+    cdef Ring ring                           # None, as the next two, where the item is not in the store
+    cdef Item older
+    cdef Item newer
+    cpdef uint64_t length(self)              # of the value
+    cpdef bytes value(self)                  # a copy
+    cpdef Chain data(self, bint ended)       # the value, with or without its \r\n; of large ones no byte is copied
+    cpdef object write_to(self, Chain reply, bint ended)     # the same to the end of a reply
+    @cython.locals(views=Chain)
+    cpdef object write_line(self, Chain reply, bint unique)  # what `get` or `gets` say of it, but END
+
+
+cdef class Ring(Item):
+    """A segment of the LRU: its `newer` is the oldest item, its `older` the newest; its `size` is that of all."""
+    cdef readonly uint64_t count
+    cdef public uint64_t hits
+    cdef public uint64_t left                # items that moved to another ring
+    cdef public uint64_t stayed              # that went from its old end to its new one
+    cpdef Item oldest(self)                  # None: it is empty
+
+
+cdef class Maker:
+    cdef list tails                          # ends of the reply's first line, by length, where flags are 0
+    cdef Chain scratch                       # in which replies are put together; empty between calls
+    cdef Chain ending                        # END, for the replies that are views
+    cdef readonly Chain line_end             # for values that come without
+    cdef inline bytes _tail(self, uint32_t flags, uint64_t length)
+    # An item; `data`, the value with its \r\n, may be emptied. None: the pool has no slot for it.
+    @cython.locals(item=Item, whole=Chain, tail=bytes, length=uint64_t, pinned=uint64_t)
+    cdef Item make(self, bytes key, uint32_t flags, int64_t expires, Chain data)
+    cdef object clear(self)

@@ -1,0 +1,149 @@
+"""What the store keeps of a key, and how it is laid out."""
+
+import cython
+
+from appliances.memcached.words import CRLF, END, JOINED
+from netapp.iobuf.chain import Chain
+
+# What -m counts of an item, beside the key and the value: the Item, the head of its key's bytes, and its entry in the
+# table, which is at least a quarter full. Of a small reply the head of the bytes, of a large one the Chain, and the
+# pool's own record of a view and its slot.
+ITEM_BYTES = 256
+SMALL_BYTES = 40
+CHAIN_BYTES = 112
+VIEW_BYTES = 104
+
+SMALL = 256  # a value up to this is copied into the reply
+
+VALUE = b"VALUE "
+
+
+@cython.no_gc
+@cython.freelist(64)
+@cython.cclass
+class Item:
+    key: bytes
+    flags: int
+    expires: int
+    time: int
+    unique: int
+    size: int
+    header: int
+    fetched: bool
+    active: bool
+    binary: bool
+    stale: bool
+    won: bool
+    small: bytes | None
+    views: Chain  # None where `small` is used
+    ring: "Ring"
+    older: "Item"
+    newer: "Item"
+
+    def length(self) -> int:
+        return (len(self.small) if self.small is not None else self.views.length) - self.header - 7
+
+    def value(self) -> bytes:
+        whole = self.small if self.small is not None else self.views.tobytes()
+        return whole[self.header : -7]
+
+    def data(self, ended: bool) -> Chain:
+        whole = Chain()
+        self.write_to(whole, ended)
+        return whole
+
+    def write_to(self, reply: Chain, ended: bool) -> None:
+        behind = 5 if ended else 7
+        if self.small is not None:
+            reply.write(self.small[self.header : -behind])
+            return
+        views = self.views.clone()
+        views.discard(self.header)
+        views.drop_tail(behind)
+        reply.append(views)
+
+    def write_line(self, reply: Chain, unique: bool) -> None:
+        if unique:
+            head = self.small if self.small is not None else self.views.clone().split(self.header).tobytes()
+            reply.write(head[: self.header - 2] + b" %d\r\n" % self.unique)
+            self.write_to(reply, True)
+        elif self.small is not None:
+            reply.write(self.small[:-5])
+        else:
+            views = self.views.clone()
+            views.drop_tail(5)
+            reply.append(views)
+
+
+@cython.cclass
+class Ring(Item):
+    def __init__(self) -> None:
+        self.size = self.count = self.hits = self.left = self.stayed = 0
+        self.older = self.newer = self
+
+    def oldest(self) -> Item | None:
+        return None if self.newer is self else self.newer
+
+
+class Maker:
+    def __init__(self) -> None:
+        self.tails: list[bytes | None] = [None] * (JOINED + 1)
+        self.scratch = Chain()
+        self.ending = Chain()
+        self.ending.write(END)
+        self.line_end = Chain()
+        self.line_end.write(CRLF)
+
+    def make(self, key: bytes, flags: int, expires: int, data: Chain) -> Item | None:
+        length = data.length - 2
+        tail = self._tail(flags, length)
+        item = Item.__new__(Item)
+        item.key = key
+        item.flags = flags
+        item.expires = expires
+        item.header = len(VALUE) + len(key) + len(tail)
+        item.fetched = item.active = item.binary = item.stale = item.won = False
+        item.size = ITEM_BYTES + len(key)
+        if length <= SMALL:
+            whole = self.scratch
+            if whole.length != 0:  # of an event that an exception ended
+                whole.discard(whole.length)
+        else:
+            whole = Chain.__new__(Chain)
+            if not whole.reserve(item.header + (length + 2 + len(END) if length <= JOINED else 0)):
+                return None
+        whole.write(VALUE)
+        whole.write(key)
+        whole.write(tail)
+        if length > JOINED:
+            whole.append(data)
+            pinned = whole.pinned()
+            whole.append_clone(self.ending)  # in a slot that all items share
+        else:
+            whole.write_copy(data)
+            whole.write(END)
+            pinned = whole.pinned()
+            if length <= SMALL:
+                item.small = whole.tobytes()
+                item.views = None  # type: ignore[assignment]
+                item.size += SMALL_BYTES + whole.length
+                whole.discard(whole.length)
+                return item
+        item.small = None
+        item.views = whole
+        item.size += CHAIN_BYTES + pinned + VIEW_BYTES * item.views.count
+        return item
+
+    def _tail(self, flags: int, length: int) -> bytes:
+        """The end of the reply's first line."""
+        if flags != 0 or length > JOINED:
+            return b" %d %d\r\n" % (flags, length)
+        tail = self.tails[length]
+        if tail is None:
+            tail = self.tails[length] = b" 0 %d\r\n" % length
+        return tail
+
+    def clear(self) -> None:
+        self.scratch.clear()
+        self.ending.clear()
+        self.line_end.clear()

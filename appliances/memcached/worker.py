@@ -1,0 +1,69 @@
+"""What the sessions of a core share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliances.memcached.protocol import Negotiation
+from appliances.memcached.words import FIRST_SECOND
+from netapp.ebb.core import EVENT_MANAGER, EbbRef
+from netapp.iobuf.chain import Chain
+from netapp.iobuf.cursor import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from appliances.memcached.options import Options
+    from appliances.memcached.protocol import Protocol
+    from appliances.memcached.session import Session
+    from appliances.memcached.store import Store
+    from appliances.memcached.upkeep import Upkeep
+
+LONGEST_RELATIVE = 60 * 60 * 24 * 30  # a longer time is one of day
+
+
+class Worker:
+    text: Protocol
+    binary: Protocol
+    protocol: Protocol
+    shut_down: Callable[[], None]
+    upkeep: Upkeep
+
+    def __init__(self, store: EbbRef, options: Options, began: int) -> None:
+        """`began`: the time of day now, in seconds."""
+        self.store = store
+        self.events = EbbRef(EVENT_MANAGER)
+        self.options = options
+        self.requests_per_event = options.max_reqs_per_event
+        self.max_connections = options.conn_limit
+        self.began = began - FIRST_SECOND
+        self.began_ns = self.events().now
+        self.reply = Chain()
+        self.cursor = Cursor()
+        self.value = Chain()
+        self.sessions: set[Session] = set()
+        self.protocol = Negotiation()
+        self.reset_counters()
+
+    def reset_counters(self) -> None:
+        self.total_connections = self.rejected_connections = self.yields = 0
+        self.bytes_read = self.bytes_written = 0
+        self.cmd_get = self.get_hits = self.cmd_set = 0
+        self.counts: dict[str, int] = {}
+
+    def count(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def tick(self, store: Store) -> None:
+        """The store's clock, to now."""
+        store.now = FIRST_SECOND + (store.core.now - self.began_ns) // 1_000_000_000
+
+    def expires(self, store: Store, exptime: int) -> int:
+        """On the store's clock."""
+        if exptime == 0:
+            return 0
+        if exptime < 0:
+            return 1
+        if exptime <= LONGEST_RELATIVE:
+            return store.now + exptime
+        return exptime - self.began if exptime > self.began else 1
