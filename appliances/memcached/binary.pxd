@@ -26,7 +26,6 @@ cdef class Binary(Protocol):
     cdef uint64_t opaque
     cdef uint64_t unique
     cdef bint writes                         # at once, as memcached does after an error or a no-op
-    cdef uint64_t written                    # bytes of the event's replies up to the last such
     cdef bytes extras
     cdef bytes key
     @cython.locals(start=uint64_t)

@@ -56,21 +56,17 @@ class Binary(Protocol):
     def __init__(self) -> None:
         self.modes = {SETS: SET, ADDS: ADD, REPLACES: REPLACE, APPENDS: APPEND, PREPENDS: PREPEND}
         self.extras = self.key = b""
-        self.written = 0
         self.writes = False
 
     def command(self, session: Session, worker: Worker, store: Store, cursor: Cursor, data: Chain) -> bool:
         start = cursor.position
-        if start == 0:
-            self.written = 0
-        elif self.writes:  # what the last value was answered
-            self.written = worker.reply.length
+        if self.writes:  # what the last value was answered
+            worker.written = worker.reply.length
         self.writes = False
         if cursor.remaining() < HEADER_BYTES:
             return False
         if cursor.read_uint(1) != 0x80:
-            # As memcached, which ends there with what it has not written yet.
-            worker.reply.drop_tail(worker.reply.length - min(self.written, worker.reply.length))
+            worker.drop_unwritten()
             session.leaving = True
             return False
         self.opcode = cursor.read_uint(1)
@@ -96,7 +92,7 @@ class Binary(Protocol):
             worker.reply.write(self._error(EINVAL))
             session.leaving = True
         if self.writes and session.mode == 0:
-            self.written = worker.reply.length
+            worker.written = worker.reply.length
         self.writes = False
         return not session.leaving
 

@@ -116,10 +116,9 @@ def _get_and_touch(unique: bool) -> Command:
         if exptime is None:
             return BAD_EXPTIME
         expires = worker.expires(store, lower_half(exptime))
-        before = worker.reply.length
         for key in tokens[2:]:
             if len(key) > KEY_MAX:
-                worker.reply.drop_tail(worker.reply.length - before)
+                worker.drop_unwritten()
                 return BAD_FORMAT
             worker.count("cmd_touch")
             worker.cmd_get += 1
@@ -132,7 +131,9 @@ def _get_and_touch(unique: bool) -> Command:
             store.use(item)
             item.expires = expires
             item.write_line(worker.reply, unique)
-        return END
+        worker.reply.write(END)
+        worker.written = worker.reply.length
+        return b""
 
     return command
 

@@ -176,7 +176,10 @@ class Meta(Protocol):
         }
 
     def nothing(self, session: Session, store: Store, words: list[bytes]) -> bytes:
-        return b"MN\r\n"
+        worker = session.worker
+        worker.reply.write(b"MN\r\n")
+        worker.written = worker.reply.length  # at once, as memcached does
+        return b""
 
     def debug(self, session: Session, store: Store, words: list[bytes]) -> bytes:
         session.worker.count("cmd_meta")

@@ -160,6 +160,7 @@ class Session(TcpHandler):
         cursor = worker.cursor
         cursor.reset(data)
         left = self.most
+        worker.written = 0
         self.last_command = store.now
         while True:
             if self.mode != 0 and not self.value(store):

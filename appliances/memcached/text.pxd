@@ -23,7 +23,7 @@ cdef class Text(Protocol):
     cdef readonly Protocol meta
     @cython.locals(verb=uint64_t, start=uint64_t, mode=int, found=object, item=Item)
     cdef bint command(self, Session session, Worker worker, Store store, Cursor cursor, Chain data) except -1
-    @cython.locals(items=KeyTable, more=bint, before=uint64_t, length=uint64_t)
+    @cython.locals(items=KeyTable, more=bint, length=uint64_t)
     cdef bint get(self, Session session, Worker worker, Store store, Cursor cursor, Chain reply, bint unique,
                   Item item) except -1
     @cython.final

@@ -109,6 +109,7 @@ class Text(Protocol):
                         worker.reply.write(item.small)
                     else:
                         worker.reply.append_clone(item.views)
+                    worker.written = worker.reply.length
                     cursor.end_line()
                     return True
                 item = None
@@ -145,7 +146,6 @@ class Text(Protocol):
     ) -> bool:
         """`item`: of the first key. False: the rest of the line waits for its turn."""
         items = store.items
-        before = reply.length
         session.asked = 0
         length = cursor.token_length
         if length == 0:
@@ -153,7 +153,7 @@ class Text(Protocol):
             return True
         while True:
             if length > KEY_MAX:
-                reply.drop_tail(reply.length - before)
+                worker.drop_unwritten()
                 reply.write(BAD_FORMAT)
                 return True
             worker.cmd_get += 1
@@ -170,6 +170,7 @@ class Text(Protocol):
             item = cursor.look_up(items)
             length = cursor.token_length
         reply.write(END)
+        worker.written = reply.length  # at once, as memcached does
         return True
 
     def storage(

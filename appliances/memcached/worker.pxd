@@ -22,6 +22,7 @@ cdef class Worker:
     cdef public Protocol text
     cdef public Protocol binary
     cdef readonly Chain reply
+    cdef public uint64_t written             # bytes of the event's replies that memcached would have written already
     cdef readonly Cursor cursor
     cdef readonly Chain value                # that is being stored; empty between calls
     cdef readonly int64_t began              # seconds since 1970, when the store's clock showed 0
@@ -39,5 +40,6 @@ cdef class Worker:
     cdef public uint64_t cmd_set
     cdef public dict counts                  # of the rarer commands, by name
     cpdef object count(self, str name)
+    cpdef object drop_unwritten(self)        # as memcached does with some errors, whatever they were answers to
     cpdef object tick(self, Store store)
     cpdef int64_t expires(self, Store store, int64_t exptime) except? -1

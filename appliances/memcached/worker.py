@@ -40,6 +40,7 @@ class Worker:
         self.began_ns = self.events().now
         self.reply = Chain()
         self.cursor = Cursor()
+        self.written = 0
         self.value = Chain()
         self.sessions: set[Session] = set()
         self.protocol = Negotiation()
@@ -53,6 +54,9 @@ class Worker:
 
     def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
+
+    def drop_unwritten(self) -> None:
+        self.reply.drop_tail(self.reply.length - min(self.written, self.reply.length))
 
     def tick(self, store: Store) -> None:
         """The store's clock, to now."""
