@@ -96,13 +96,16 @@ class Text(Protocol):
         if not cursor.line():
             return False
         start = cursor.position
-        verb = session.asked or cursor.word()
+        verb = session.asked
+        if verb == 0:
+            verb = cursor.word()
+        else:
+            session.asked = 0
         if verb == GET or verb == GETS or verb == BGET:
             item = cursor.look_up(store.items)
-            if verb != GETS and item is not None and not cursor.more():
+            if verb == GET and item is not None and not cursor.more():
                 if store.fetch(item):
                     # What most requests are: one key, which is there.
-                    session.asked = 0
                     worker.cmd_get += 1
                     worker.get_hits += 1
                     if item.small is not None:
@@ -146,7 +149,6 @@ class Text(Protocol):
     ) -> bool:
         """`item`: of the first key. False: the rest of the line waits for its turn."""
         items = store.items
-        session.asked = 0
         length = cursor.token_length
         if length == 0:
             reply.write(ERROR)
