@@ -47,9 +47,8 @@ class Cursor:
     def release(self):
         self.chain = None
         self.view = cython.NULL
-        self.line_view = cython.NULL
-        self.position = 0
-        self.line_end = 0
+        # Nothing lies ahead.
+        self.position = self.line_end
 
     def remaining(self):
         return self.chain.length - self.position
