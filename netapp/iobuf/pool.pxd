@@ -70,6 +70,7 @@ cdef struct pool_counters_t:
     uint64_t refused_reserve     # takes for PLACE_STORE refused: only the reserve is left
     uint64_t units_carved
     uint64_t units_restored
+    uint64_t units_given_back    # to the system
 
 cdef struct pool_t:
     slot_class_t classes[CLASSES]
@@ -84,7 +85,9 @@ cdef struct pool_t:
     uint8_t* region
     uint64_t region_bytes
     void* slabs                  # memory behind slot_t and iobuf_t, linked by its first word
-    uint32_t units_fresh         # units of the region never used so far
+    uint32_t units_begun         # units of the region that were ever used: the first ones
+    uint32_t units_spare         # units without memory: never used, or given back
+    slot_t* given_back           # units whose memory the system has, linked by `next`
     uint32_t units               # in the region
     uint32_t reserve             # units that PLACE_STORE cannot have
     pool_counters_t counters
@@ -101,7 +104,7 @@ cdef uint32_t class_of(uint32_t length) noexcept
 
 cdef inline bint only_reserve(pool_t* pool) noexcept:
     """Whether stores get nothing more."""
-    return pool.units_fresh + pool.classes[UNIT_CLASS].free_count <= pool.reserve
+    return pool.units_spare + pool.classes[UNIT_CLASS].free_count <= pool.reserve
 
 cdef inline slot_t* take_slot(pool_t* pool, uint32_t slot_class, uint16_t place) noexcept:
     """A slot with one reference, which the caller owns; NULL when memory is exhausted (counted)."""

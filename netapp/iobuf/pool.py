@@ -6,15 +6,17 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
-from cython.cimports.libc.stdint import uint8_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.posix.mman import (
+    MADV_DONTNEED,
     MAP_ANONYMOUS,
     MAP_FAILED,
     MAP_NORESERVE,
     MAP_PRIVATE,
     PROT_READ,
     PROT_WRITE,
+    madvise,
     mmap,
     munmap,
 )
@@ -26,9 +28,11 @@ from netapp.ebb.core import EbbError
 # device's 12: usually 66.
 CLASS_SIZES = (64, 96, 128, 160, 192, 224, 272, 336, 408, 448, 512, 584, 680, 816, 1024, 1360, 2048, 4096)
 PLACES = ("device", "wire", "network", "tcp", "appliance", "store", "capture", "user")
-COUNTERS = ("exhausted", "refused_reserve", "units_carved", "units_restored")
+COUNTERS = ("exhausted", "refused_reserve", "units_carved", "units_restored", "units_given_back")
 
 _SLAB_BYTES = cython.declare(cython.size_t, 65536)
+# Free units of which this part of the pool is kept: bursts take and give some MiB, and the system's zeroing costs more.
+_KEPT = cython.declare(uint32_t, 32)
 
 
 @cython.cfunc
@@ -93,26 +97,48 @@ def _unlink(home: cython.pointer(slot_class_t), slot: cython.pointer(slot_t)) ->
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _fresh_unit(pool: cython.pointer(pool_t)) -> cython.bint:
-    """Puts one more unit of the region onto the free list of units."""
+def _one_more_unit(pool: cython.pointer(pool_t)) -> cython.bint:
+    """Puts one onto the free list of units: one that was given back, or the next of the region."""
     home: cython.pointer(slot_class_t) = cython.address(pool.classes[UNIT_CLASS])
-    slot: cython.pointer(slot_t)
-    if pool.units_fresh == 0:
+    slot: cython.pointer(slot_t) = pool.given_back
+    if slot != cython.NULL:
+        pool.given_back = slot.next
+    elif pool.units_begun == pool.units:
         return False
-    slot = _block(home)
-    if slot == cython.NULL:
-        return False
-    slot.memory = pool.region + cython.cast(uint64_t, pool.units - pool.units_fresh) * (UNIT_BYTES + REDZONE)
-    slot.size = UNIT_BYTES
-    slot.references = 0
-    slot.home = home
-    slot.parent = cython.NULL
-    slot.carved = 0
-    slot.unit = pool.units - pool.units_fresh
-    pool.units_fresh -= 1
+    else:
+        slot = _block(home)
+        if slot == cython.NULL:
+            return False
+        slot.memory = pool.region + cython.cast(uint64_t, pool.units_begun) * (UNIT_BYTES + REDZONE)
+        slot.size = UNIT_BYTES
+        slot.references = 0
+        slot.home = home
+        slot.parent = cython.NULL
+        slot.carved = 0
+        slot.unit = pool.units_begun
+        pool.units_begun += 1
+    pool.units_spare -= 1
     home.slots += 1
     _push(home, slot)
     return True
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _give_back(pool: cython.pointer(pool_t), slot: cython.pointer(slot_t)) -> cython.void:
+    """The memory of a free unit goes back to the system, where many are free: what was once needed is not kept for
+    ever."""
+    home: cython.pointer(slot_class_t) = cython.address(pool.classes[UNIT_CLASS])
+    # With red zones a unit is no page.
+    if home.free_count <= home.slack or REDZONE != 0:
+        return
+    _unlink(home, slot)
+    home.slots -= 1
+    slot.next = pool.given_back
+    pool.given_back = slot
+    pool.units_spare += 1
+    pool.counters.units_given_back += 1
+    madvise(slot.memory, UNIT_BYTES, MADV_DONTNEED)
 
 
 @cython.cfunc
@@ -123,7 +149,7 @@ def _carve(pool: cython.pointer(pool_t), home: cython.pointer(slot_class_t)) -> 
     parent: cython.pointer(slot_t)
     block: cython.pointer(slot_t)
     i: cython.uint
-    if units.free == cython.NULL and not _fresh_unit(pool):
+    if units.free == cython.NULL and not _one_more_unit(pool):
         return False
     block = _block(home)
     if block == cython.NULL:
@@ -155,7 +181,7 @@ def refill_class(pool, slot_class, place):
             pool.counters.refused_reserve += 1
             return cython.NULL
     if home.free == cython.NULL:
-        if not (_fresh_unit(pool) if slot_class == UNIT_CLASS else _carve(pool, home)):
+        if not (_one_more_unit(pool) if slot_class == UNIT_CLASS else _carve(pool, home)):
             pool.counters.exhausted += 1
             return cython.NULL
     return home.free
@@ -193,6 +219,7 @@ def restore_slot(slot):
     _push(home, slot)
     parent = cython.cast(cython.pointer(slot_t), slot.parent)
     if parent == cython.NULL:
+        _give_back(pool, slot)
         return
     parent.carved -= 1
     # An emptied unit goes back for other classes to use, but for some slack: a class that breathes around a unit's edge
@@ -207,6 +234,7 @@ def restore_slot(slot):
         parent.references = 0
         _push(cython.address(pool.classes[UNIT_CLASS]), parent)
         pool.counters.units_restored += 1
+        _give_back(pool, parent)
 
 
 def restore_view(view):
@@ -305,7 +333,8 @@ class BufferPool:
         pool.external.pool = pool
         pool.external.per_parent = 1
         pool.units = size // UNIT_BYTES
-        pool.units_fresh = pool.units
+        pool.units_spare = pool.units
+        pool.classes[UNIT_CLASS].slack = pool.units // _KEPT
         # These come and go with every frame.
         pool.classes[FRAME_CLASS].slack = 512 if pool.units > 8192 else pool.units // 16
         pool.classes[HEADER_CLASS].slack = pool.classes[FRAME_CLASS].slack
@@ -371,7 +400,7 @@ class BufferPool:
 
     def free_bytes(self):
         """Bytes of whole units that are not in use."""
-        return cython.cast(uint64_t, self.pool.units_fresh + self.pool.classes[UNIT_CLASS].free_count) * UNIT_BYTES
+        return cython.cast(uint64_t, self.pool.units_spare + self.pool.classes[UNIT_CLASS].free_count) * UNIT_BYTES
 
     def classes(self):
         """(slot size, slots in use, free slots) by class."""

@@ -36,6 +36,25 @@ def test_memory_of_one_size_serves_another_once_it_is_free():
         assert core.pool.counters()["units_restored"] > 0
 
 
+def resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@pytest.mark.skipif(os.environ.get("NETAPP_VARIANT") == "debug", reason="with red zones a unit is no page")
+def test_memory_that_is_free_goes_back_to_the_system_but_for_a_part():
+    with core_with_pool(size=128 << 20) as core:
+        for length in (4000, 300, 2000):
+            kept = [stored(length) for _ in range((100 << 20) // length)]
+            full = resident()
+            kept.clear()
+            assert full - resident() > 60 << 20
+            assert core.pool.counters()["units_given_back"] > 0
+            assert core.pool.free_bytes() > 120 << 20
+        # What comes again is as new.
+        assert all(bytes(one) == bytes(one)[:1] * 4000 for one in [stored(4000) for _ in range(1000)])
+
+
 @given(st.integers(0, 2**32), st.integers(1, 400))
 @settings(max_examples=30, deadline=None)
 def test_random_lifetimes_leave_nothing_and_mix_nothing_up(seed, steps):
