@@ -2,7 +2,8 @@
 for a look-up. Open addressing, linear probing, deletion by shifting back.
 
 It grows, and becomes smaller, a little with each change: what was there before moves from the former array piece by
-piece, so that no call is long. A place has 24 bytes; between a sixteenth and a half of them are taken."""
+piece, so that no call is long. A place has 24 bytes; between a sixteenth and a half of them are taken: a key costs 48 to
+96 bytes, up to 144 as it begins to grow, up to 384 after many were removed, and 480 as it begins to become smaller."""
 from cpython.object cimport PyObject
 from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -29,10 +30,10 @@ cdef class KeyTable:
     cdef uint64_t moved                      # places of the former array that are empty for good
     cdef object find(self, const uint8_t* key, uint64_t length)                      # None: there is none
     cdef key_entry_t* _seek_before(self, const uint8_t* key, uint64_t length, uint64_t hashed) noexcept  # NULL: none
-    cdef int _resize(self, uint64_t places) except -1
+    cdef bint _resize(self, uint64_t places) noexcept        # False: no memory, and nothing has changed
     cdef void _move(self, uint64_t places) noexcept
     cpdef object get(self, bytes key)                # None: there is none
     cpdef object put(self, bytes key, object value)  # what was there before, or None
     cpdef object pop(self, bytes key)                # the same
     cpdef object clear(self)
-    cpdef uint64_t memory(self)                      # bytes of its arrays
+    cpdef uint64_t memory(self)                      # bytes of its arrays, both while it moves

@@ -1,6 +1,10 @@
 """The key table against a dictionary."""
 
 import gc
+import multiprocessing
+import os
+import random
+import resource
 
 import pytest
 from hypothesis import given, settings
@@ -154,3 +158,45 @@ def test_its_memory_follows_the_number_of_keys():
     for number in range(50_000):
         table.pop(b"%d" % number)
     assert table.memory() <= 16 * small and not len(table)
+
+
+def test_a_look_up_may_pass_the_end_of_an_array_whose_memory_is_being_given_back():
+    chosen = random.Random(1)
+    keys = [b"%d" % number for number in range(8193)]  # with the last one an array of 16,384 places begins to move
+    absent = [b"no %d" % number for number in range(1200)]  # each look-up moves some of them
+    for _ in range(100):
+        table = KeyTable(chosen.randbytes(16))
+        for key in keys:
+            table.put(key, key)
+        both = table.memory()
+        assert not any(key in table for key in absent)
+        assert table.memory() < both
+        assert all(table.get(key) is key for key in keys)
+
+
+def _pops_without_address_space() -> None:
+    table = KeyTable(SECRET)
+    keys = [b"%d" % number for number in range(100_000)]
+    for key in keys:
+        table.put(key, key)
+    large = table.memory()
+    with open("/proc/self/statm") as file:
+        taken = int(file.read().split()[0]) * resource.getpagesize()
+    # The smaller array takes 1.5 MB; nothing else comes or goes, for `keys` keeps them.
+    resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 19), resource.RLIM_INFINITY))
+    for key in keys[1000:]:
+        assert table.pop(key) is key
+    assert table.memory() == large
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for key in keys[:1000]:
+        assert table.pop(key) is key
+    assert table.memory() < large and not len(table)
+
+
+@pytest.mark.skipif(os.environ.get("NETAPP_VARIANT") == "debug", reason="AddressSanitizer needs address space itself")
+def test_a_key_is_removed_even_where_there_is_no_memory_for_a_smaller_array():
+    # In a process of its own, whose address space is limited.
+    child = multiprocessing.get_context("fork").Process(target=_pops_without_address_space)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
