@@ -31,6 +31,7 @@ cdef class Binary(Protocol):
     @cython.locals(start=uint64_t)
     cdef bint command(self, Session session, Worker worker, Store store, Cursor cursor, Chain data) except -1
     cdef bint _known(self, Session session, Worker worker, Store store) except -1
+    cdef bytes _refused(self, Session session, uint64_t length)
     cdef bytes _response(self, int status, uint64_t extra_bytes, uint64_t key_bytes, uint64_t body_bytes, uint64_t unique)
     cdef bytes _error(self, int status)
     cdef bytes _done(self, uint64_t unique)

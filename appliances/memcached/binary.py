@@ -120,8 +120,7 @@ class Binary(Protocol):
         elif verb == SASL_AUTH or verb == SASL_STEP:
             if not keyed or self.extra_bytes != 0:
                 return False
-            session.swallow(value_bytes, self._error(UNKNOWN))
-            return True
+            answer = self._refused(session, value_bytes)
         elif verb == DELETE or verb == INCREMENT or verb == DECREMENT:
             if not keyed or self.extra_bytes != (0 if verb == DELETE else 20) or value_bytes != 0:
                 return False
@@ -141,10 +140,16 @@ class Binary(Protocol):
                 session.leaving = verb == QUIT
         else:
             # As memcached, which drops as much as the body has, once more where a part of it was read.
-            session.swallow(self.body_bytes, self._error(UNKNOWN))
-            return True
+            answer = self._refused(session, self.body_bytes)
         worker.reply.write(answer)
         return True
+
+    def _refused(self, session: Session, length: int) -> bytes:
+        """The answer, unless it has to wait for bytes that are dropped."""
+        if length == 0:
+            return self._error(UNKNOWN)
+        session.swallow(length, self._error(UNKNOWN))
+        return b""
 
     def _response(self, status: int, extra_bytes: int, key_bytes: int, body_bytes: int, unique: int) -> bytes:
         """Its header."""

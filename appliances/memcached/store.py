@@ -34,7 +34,7 @@ class Store(Memory):
         self.maker = Maker()
         self.numbers = True
         self.next_unique = 1
-        self.total_items = 0
+        self.total_items = self.number = 0
 
     def fits(self, key: bytes, flags: int, length: int) -> bool:
         """Whether memcached would take it: its item has a header, the key with its end, flags if any, and the value."""

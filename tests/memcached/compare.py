@@ -1,4 +1,4 @@
-"""Two servers given the same sequences: the first that they answer differently, made short."""
+"""Two servers given the same sequences."""
 
 import re
 from collections import Counter
