@@ -24,6 +24,7 @@ from netapp.node.node import Node
 from netapp.node.platform import Platform
 
 CHECKSUM, TSO4, RX_CHECKSUM, RX_TSO4 = 1, 2, 16, 32
+OUTSIDE_BYTES = 16 << 20  # the clients' pool
 SERVER, CLIENT = "10.99.0.2", "10.99.1.0"
 _METER = "__pyx_f_5bench_7clients_5Meter"
 
@@ -35,19 +36,26 @@ class Bed(Generic[C]):
 
     clients: C
 
-    def __init__(self, appliance: Appliance, device_checksums: bool = True, pool_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        appliance: Appliance,
+        device_checksums: bool = True,
+        pool_bytes: int | None = None,
+        capacity: int = 1024,
+    ) -> None:
+        """`capacity`: frames on their way in each direction."""
         features = CHECKSUM | TSO4 | RX_CHECKSUM | RX_TSO4 if device_checksums else 0
         self.clock = VirtualClock(1_000_000_000)
         interrupts = VirtualInterrupts(self.clock)
         platform = Platform(self.clock, VirtualWallClock(self.clock, 10**18), VirtualEntropy(1), interrupts)
-        self.wire = MemoryWire(features_a=features, features_b=features, capacity=1024)
+        self.wire = MemoryWire(features_a=features, features_b=features, capacity=capacity)
         self.wire.a.queues[0].notify = interrupts.raise_interrupt
         config = NodeConfig(interfaces=(InterfaceConfig(f"{SERVER}/16"),), spin=0, pool_bytes=pool_bytes)
         self.node = Node(platform, self.wire.a, appliance, config)
         self.node.start()
         namespace = EbbNamespace()
-        pool = BufferPool(16 << 20)
-        namespace.install(BUFFER_POOL, lambda core, ebb_id: pool)
+        self.outside_pool = BufferPool(OUTSIDE_BYTES)
+        namespace.install(BUFFER_POOL, lambda core, ebb_id: self.outside_pool)
         self.outside = namespace.cores[0]
         self.meter = Meter()
 
@@ -71,6 +79,12 @@ class Bed(Generic[C]):
     def close(self) -> None:
         self.node.close()
         self.wire.close()
+
+
+def resident() -> int:
+    """Bytes of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def packed(address: str) -> bytes:

@@ -3,6 +3,7 @@
 What they do is not part of any measurement: they stand for other machines.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from posix.time cimport clockid_t
 from netapp.drivers.device cimport FrameReceiver
 from netapp.drivers.memory cimport MemoryEnd, MemoryQueue
 from netapp.ebb.core cimport Core
@@ -12,6 +13,7 @@ from netapp.iobuf.chain cimport Chain
 
 cdef enum:
     HEADER_BYTES = 54            # Ethernet, IPv4, TCP
+    ARP_BYTES = 42
     PORTS = 25000                # of an address, from FIRST_PORT
     FIRST_PORT = 20000
 
@@ -20,6 +22,9 @@ cdef struct client_t:
     uint8_t connected
     uint32_t seq
     uint32_t ack
+
+
+cdef uint64_t now_by(clockid_t clock) noexcept           # ns
 
 
 cdef class Clients:
@@ -36,6 +41,7 @@ cdef class Clients:
     cdef Arrivals receiver
     cdef int transmit(self, client_t* c, uint8_t flags, const uint8_t* text, uint32_t length) except -1
     cdef int receive(self, Chain frame) except -1
+    cdef int _answer_arp(self, const uint8_t* request) except -1
     cpdef object connect(self, uint32_t first, uint32_t count)       # sends their SYNs
     cpdef int step(self) except -1           # takes what arrived and sends what follows; how many frames came
     # For the kind of clients: a segment of a connected client arrived, of `length` bytes of text, SND.NXT not moved yet.

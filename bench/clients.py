@@ -16,7 +16,7 @@ from cython.cimports.netapp.tcp.sequence import seq_add
 from cython.cimports.netapp.wire.bytes import load16, load32, raw32, store16, store32
 from cython.cimports.netapp.wire.checksum import fold, sum_bytes, sum_pseudo_header
 from cython.cimports.netapp.wire.tcp import FLAG_ACK, FLAG_FIN, FLAG_SYN, OPTION_MSS, write
-from cython.cimports.posix.time import CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, clock_gettime, clockid_t, timespec
+from cython.cimports.posix.time import CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 ADDRESS_PORTS = PORTS
 
@@ -103,6 +103,8 @@ class Clients:
         at: cython.pointer(uint8_t) = frame.head.data
         number: uint32_t
         c: cython.pointer(client_t)
+        if frame.length >= ARP_BYTES and load16(at + 12) == 0x0806:
+            return self._answer_arp(at)
         if frame.length < HEADER_BYTES or load16(at + 12) != 0x0800:
             return 0
         number = (load32(at + 30) - self.first_address) * PORTS + load16(at + 36) - FIRST_PORT
@@ -115,6 +117,27 @@ class Clients:
             self.answered += 1
             return self.transmit(c, FLAG_ACK, at, 0)
         return self.arrived(number, frame, load16(at + 16) - 20 - (at[46] >> 4) * 4)
+
+    def _answer_arp(self, request):
+        """The node asks again after a minute whether its clients are still there."""
+        frame: Chain
+        at: cython.pointer(uint8_t)
+        address: uint32_t = load32(request + 38)
+        if load16(request + 20) != 1 or address - self.first_address > (self.client_count - 1) // PORTS:
+            return 0
+        frame = Chain.__new__(Chain)
+        at = frame.reserve_tail(ARP_BYTES, PLACE_WIRE)
+        if at == cython.NULL:
+            raise MemoryError("the clients' pool is exhausted")
+        memcpy(at, cython.address(self.clients[0].header[0]), 12)
+        memcpy(at + 12, request + 12, 8)
+        store16(at + 20, 2)
+        memcpy(at + 22, at + 6, 6)
+        store32(at + 28, address)
+        memcpy(at + 32, request + 22, 10)
+        if not self.queue.transmit(frame):
+            raise BufferError("the wire is full: fewer connections at a time, or a larger ring")
+        return 0
 
     def arrived(self, number, frame, length):
         return 0
@@ -156,9 +179,7 @@ class Arrivals:
         return self.clients.receive(frame)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def _now(clock: clockid_t) -> uint64_t:
+def now_by(clock):
     time: timespec
     clock_gettime(clock, cython.address(time))
     return cython.cast(uint64_t, time.tv_sec) * 1_000_000_000 + time.tv_nsec
@@ -185,14 +206,14 @@ class Meter:
         while clients.answered != clients.target:
             sent = clients.offer()
             clock.time += pace
-            used = _now(CLOCK_THREAD_CPUTIME_ID)
-            start = _now(CLOCK_MONOTONIC)
+            used = now_by(CLOCK_THREAD_CPUTIME_ID)
+            start = now_by(CLOCK_MONOTONIC)
             if measured:
                 self.measured_turn(events)
             else:
                 events.turn()
-            spent += _now(CLOCK_MONOTONIC) - start
-            used = _now(CLOCK_THREAD_CPUTIME_ID) - used
+            spent += now_by(CLOCK_MONOTONIC) - start
+            used = now_by(CLOCK_THREAD_CPUTIME_ID) - used
             if used > self.longest:
                 self.longest = used
             if clients.step() or sent:

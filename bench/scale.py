@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 import click
 
-from bench.bed import CLIENT, SERVER, Bed, count_instructions, packed
+from bench.bed import CLIENT, SERVER, Bed, count_instructions, packed, resident
 from bench.clients import ADDRESS_PORTS
 from bench.crowd import AT_ONCE, KINDS, Crowd, Service
 from netapp.iobuf.chain import Chain
@@ -77,11 +76,6 @@ class Scale(Bed[Crowd]):
 # --- what runs in a process of its own --------------------------------------------------------------------------------
 
 
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
 def _size(kind: type) -> int:
     """Bytes of an object, with the collector's header where it has one."""
     return kind.__basicsize__ + (16 if kind.__flags__ & 1 << 14 else 0)
@@ -91,7 +85,7 @@ def _memory(state: str, connections: int) -> dict[str, Any]:
     bed = Scale(connections)
     # What the first connection brings about is not counted.
     chunk = min(1000, connections)
-    before, pinned = _resident(), sum(bed.node.pool.pinned().values())
+    before, pinned = resident(), sum(bed.node.pool.pinned().values())
     for first in range(0, connections, chunk):
         count = min(chunk, connections - first)
         bed.connect(first, count)
@@ -99,7 +93,7 @@ def _memory(state: str, connections: int) -> dict[str, Any]:
             bed.end(first, count)
     if state == "unacknowledged":
         bed.round("request")
-    grown = _resident() - before
+    grown = resident() - before
     assert len(bed.node.tcp.connections()) == connections
     return {
         "resident": grown / connections,
