@@ -145,8 +145,8 @@ class Binary(Protocol):
         return True
 
     def _refused(self, session: Session, length: int) -> bytes:
-        """The answer, unless it has to wait for bytes that are dropped."""
-        if length == 0:
+        """The answer, unless it has to wait for bytes that are dropped; memcached's count of those has 31 bits."""
+        if length == 0 or length >> 31 != 0:
             return self._error(UNKNOWN)
         session.swallow(length, self._error(UNKNOWN))
         return b""
