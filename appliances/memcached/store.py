@@ -97,14 +97,15 @@ class Store(Memory):
             return NOT_A_NUMBER
         self.number = (number + by) % 2**64 if up else max(number - by, 0)
         digits = b"%d" % self.number
-        fetched, active = old.fetched, old.active
         try:
             # As memcached's, which writes over the old digits, the value does not get shorter.
             item = self.put(key, old.flags, old.expires, Chain(digits.ljust(len(value)) + CRLF))
         except MemoryError:
             return NO_MEMORY
         if len(digits) <= len(value):
-            item.fetched, item.active = fetched, active
+            item.fetched, item.active = old.fetched, old.active
+            item.binary, item.stale, item.won = old.binary, old.stale, old.won
+            self.total_items -= 1
         return STORED
 
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
@@ -119,7 +120,11 @@ class Store(Memory):
             self.leave(old)
             item.key = old.key  # which the table keeps
         if not self.room(item.size):
-            self.items.pop(key)
+            if old is None:
+                self.items.pop(key)
+            else:
+                self.items.put(key, old)
+                self.enter(old)
             raise MemoryError("-m is smaller than this item")
         item.unique = 0
         if self.numbers:
