@@ -34,6 +34,7 @@ cdef class Binary(Protocol):
     cdef bytes _refused(self, Session session, uint64_t length)
     cdef bytes _response(self, int status, uint64_t extra_bytes, uint64_t key_bytes, uint64_t body_bytes, uint64_t unique)
     cdef bytes _error(self, int status)
+    cdef bytes _failure(self, int status, bytes text)
     cdef bytes _done(self, uint64_t unique)
     @cython.locals(item=Item, touches=bint, keyed=bint, valued=bint, length=uint64_t, key=bytes)
     cdef int _get(self, Worker worker, Store store) except -1

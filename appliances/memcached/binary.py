@@ -164,7 +164,9 @@ class Binary(Protocol):
         )
 
     def _error(self, status: int) -> bytes:
-        text = TEXTS[status]
+        return self._failure(status, TEXTS[status])
+
+    def _failure(self, status: int, text: bytes) -> bytes:
         self.writes = True
         return self._response(status, 0, 0, len(text), 0) + text
 
@@ -219,7 +221,7 @@ class Binary(Protocol):
             try:
                 store.put(self.key, 0, worker.expires(store, expiration), Chain(b"%d\r\n" % number))
             except MemoryError:
-                result = NO_MEMORY
+                return self._failure(ENOMEM, b"Out of memory allocating new item")
             else:
                 result = STORED
         elif result == STORED:
@@ -233,7 +235,9 @@ class Binary(Protocol):
             return self._error(ENOENT)
         if result == NOT_A_NUMBER:
             return self._error(BAD_DELTA)
-        return self._error(EEXISTS if result == EXISTS else ENOMEM)
+        if result == EXISTS:
+            return self._error(EEXISTS)
+        return self._failure(ENOMEM, b"Out of memory incrementing value")
 
     def _flush(self, worker: Worker, store: Store) -> bytes:
         if worker.options.disable_flush_all:
@@ -270,7 +274,7 @@ class Binary(Protocol):
             return self._error(ENOENT)
         if result == NO_MEMORY:
             worker.count("store_no_memory")
-            if session.mode == SET:
+            if LOUD.get(self.opcode, self.opcode) == SETS:
                 store.drop(session.key)
             return self._error(ENOMEM)
         return self._error({ADD: EEXISTS, REPLACE: ENOENT}.get(session.mode, ENOT_STORED))
