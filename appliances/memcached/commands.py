@@ -40,7 +40,7 @@ def _quiet(command: Callable[[Session, Store, list[bytes]], bytes], from_word: i
 
     def run(session: Session, store: Store, tokens: list[bytes]) -> bytes:
         answer = command(session, store, tokens)
-        return b"" if tokens[-1] == b"noreply" and len(tokens) > from_word and answer is not ERROR else answer
+        return b"" if tokens[-1] == b"noreply" and len(tokens) > from_word else answer
 
     return run
 

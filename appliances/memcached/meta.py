@@ -328,7 +328,7 @@ class Meta(Protocol):
             return OUT_OF_MEMORY
         unique = 0
         if result == STORED and store.last is not None:
-            store.last.binary = flags.binary
+            store.last.binary = flags.binary and session.mode not in (APPEND, PREPEND)  # which make items of their own
             unique = store.last.unique
             if flags.quiet:
                 return b""

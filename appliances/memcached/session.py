@@ -23,7 +23,7 @@ class Session(TcpHandler):
     def __init__(self, worker: Worker, protocol: Protocol) -> None:
         self.worker = worker
         self.protocol = protocol
-        self.most = worker.requests_per_event
+        self.most = worker.requests_per_event + 1
         self.datagram = False
         self.waiting: Chain | None = None
         self.mode = self.awaited = self.reserved = self.asked = self.last_command = 0
@@ -106,7 +106,9 @@ class Session(TcpHandler):
             self.yielded = False
             data = self.take_waiting()
             assert data is not None
+            self.most -= 1  # memcached counts from the second command on of those that were just read
             self.work(data)
+            self.most += 1
             if not self.yielded:
                 self.resume()
                 if self.peer_left:
