@@ -1,7 +1,7 @@
 """Two servers given the same sequences."""
 
 import re
-from collections import Counter
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -21,13 +21,6 @@ def comparable(reply: bytes) -> bytes:
     return reply
 
 
-def differ(expected: Peer, got: Peer, commands: list[bytes]) -> tuple[bytes, bytes] | None:
+def differ(expected: Peer, got: Peer, commands: Sequence[bytes]) -> tuple[bytes, bytes] | None:
     replies = tuple(comparable(peer.ask(b"".join(commands))) for peer in (expected, got))
     return None if replies[0] == replies[1] else (replies[0], replies[1])
-
-
-def reached(commands: list[bytes], reply: bytes, table: Counter[tuple[str, str]]) -> None:
-    """Which replies sequences with which commands had."""
-    kinds = {line.split(b" ")[0].decode("latin-1") for line in reply.split(b"\r\n") if re.match(rb"[A-Z]{2}", line)}
-    for name in {command.split()[0].decode("latin-1") for command in commands}:
-        table.update((name, kind) for kind in kinds)

@@ -50,7 +50,7 @@ def _environment() -> dict[str, str]:
 def debian(port: int, *options: str) -> Iterator[int]:
     """Serves on the loopback of this thread's network namespace until the end of the block."""
     command = [str(fetched()), "-u", "root", "-l", "127.0.0.1", "-p", str(port), "-U", "0", *options]
-    process = subprocess.Popen(command, env=_environment())
+    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 20
         while True:
@@ -63,5 +63,5 @@ def debian(port: int, *options: str) -> Iterator[int]:
                 time.sleep(0.01)
         yield port
     finally:
-        process.terminate()
+        process.kill()  # it keeps nothing
         process.wait(20)

@@ -1,8 +1,11 @@
 """What a server answers to the bytes of one connection: over the kernel's loopback, or on the memory wire."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tests.support.appliances import Served
+from tests.memcached.debian import debian
+from tests.support.appliances import Served, appliance, served
 
 
 class KernelPeer:
@@ -32,3 +35,10 @@ class WirePeer:
 
     def ask(self, script: bytes) -> bytes:
         return self.running.ask(script)
+
+
+@contextmanager
+def debian_and_ours(build: str, options: tuple[str, ...] = ()) -> Iterator[tuple[KernelPeer, WirePeer]]:
+    """Both started with the options, Debian's in the network namespace that the caller is in."""
+    with debian(11311, *options) as port, served(appliance("memcached", build), options) as running:
+        yield KernelPeer(port), WirePeer(running)
