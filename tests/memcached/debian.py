@@ -49,7 +49,7 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def debian(port: int, *options: str) -> Iterator[int]:
     """Serves on the loopback of this thread's network namespace until the end of the block."""
-    command = [str(fetched()), "-u", "root", "-l", "127.0.0.1", "-p", str(port), "-U", "0", *options]
+    command = [str(fetched()), "-u", "root", "-l", "127.0.0.1", "-p", str(port), *options]
     process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 20

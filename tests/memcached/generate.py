@@ -19,7 +19,7 @@ LINES = {
     "cache_memlimit": (b"", b"64", b"4", b"x", b"100000000000", b"64 noreply", b"x noreply", b"1 2 3"),
     "shutdown": (b"", b"graceful", b"x"),
     "verbosity": (b"", b"0", b"x", b"0 1 2"),
-    "flush_all": (b"", b"0", b"x", b"0 1 2", b"1000000"),
+    "flush_all": (b"", b"0", b"x", b"0 1 2"),  # a later one can bring back what an earlier one flushed, or not
 }
 META_FLAGS = {
     "mg": b"b c f h k l q s t u v v E5 L1 N30 O1 O N-1 Px R30 R0 T0 T30 z".split(),
