@@ -9,7 +9,7 @@ from appliances.memcached.worker cimport Worker
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 
-cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER
+cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
 cdef uint64_t KEY_MAX, HEADER_BYTES, MOST_EXTRAS
 cdef int ENOENT, EEXISTS, E2BIG, EINVAL, ENOT_STORED, BAD_DELTA, AUTH_ERROR, UNKNOWN, ENOMEM
 
@@ -30,6 +30,7 @@ cdef class Binary(Protocol):
     cdef bytes key
     @cython.locals(start=uint64_t)
     cdef bint command(self, Session session, Worker worker, Store store, Cursor cursor, Chain data) except -1
+    @cython.locals(value_bytes=uint64_t, result=int)
     cdef bint _known(self, Session session, Worker worker, Store store) except -1
     cdef bytes _refused(self, Session session, uint64_t length)
     cdef bytes _response(self, int status, uint64_t extra_bytes, uint64_t key_bytes, uint64_t body_bytes, uint64_t unique)
@@ -38,7 +39,6 @@ cdef class Binary(Protocol):
     cdef bytes _done(self, uint64_t unique)
     @cython.locals(item=Item, touches=bint, keyed=bint, valued=bint, length=uint64_t, key=bytes)
     cdef int _get(self, Worker worker, Store store) except -1
-    cdef bytes _delete(self, Worker worker, Store store)
     cdef bytes _delta(self, Worker worker, Store store)
     cdef bytes _flush(self, Worker worker, Store store)
     cdef int _store(self, Session session, Worker worker, Store store) except -1

@@ -10,23 +10,25 @@ from appliances.memcached.words import (
     ADD,
     APPEND,
     CAS,
+    CREATED,
     EXISTS,
     KEY_MAX,
     NO_MEMORY,
     NOT_A_NUMBER,
     NOT_FOUND,
+    NOT_STORED,
     PREPEND,
     REPLACE,
     SET,
     STORED,
     VERSION,
 )
-from netapp.iobuf.chain import Chain
 
 if TYPE_CHECKING:
     from appliances.memcached.session import Session
     from appliances.memcached.store import Store
     from appliances.memcached.worker import Worker
+    from netapp.iobuf.chain import Chain
     from netapp.iobuf.cursor import Cursor
 
 HEADER_BYTES = 24
@@ -50,6 +52,19 @@ NOOP, VERSIONS, GETK, APPENDS, PREPENDS, STAT = 0x0A, 0x0B, 0x0C, 0x0E, 0x0F, 0x
 TOUCH, GAT, SASL_LIST, SASL_AUTH, SASL_STEP, GATK = 0x1C, 0x1D, 0x20, 0x21, 0x22, 0x23
 LOUD = {0x09: GET, 0x0D: GETK, 0x1E: GAT, 0x24: GATK, 0x19: APPENDS, 0x1A: PREPENDS}
 LOUD.update({0x10 + verb: verb for verb in (SETS, ADDS, REPLACES, DELETE, INCREMENT, DECREMENT, QUIT, FLUSH)})
+# By verb: whether a key comes, bytes of the extras, whether a value comes. A key is up to the client with STAT.
+FORMS: dict[int, tuple[bool, tuple[int, ...], bool]] = {
+    **dict.fromkeys((SETS, ADDS, REPLACES), (True, (8,), True)),
+    **dict.fromkeys((APPENDS, PREPENDS, SASL_AUTH, SASL_STEP), (True, (0,), True)),
+    **dict.fromkeys((TOUCH, GAT, GATK), (True, (4,), True)),
+    **dict.fromkeys((INCREMENT, DECREMENT), (True, (20,), False)),
+    **dict.fromkeys((QUIT, NOOP, VERSIONS, SASL_LIST), (False, (0,), False)),
+    DELETE: (True, (0,), False),
+    FLUSH: (False, (0, 4), False),
+    STAT: (True, (0,), True),
+}
+# Of a result of the store, where it is the same for all verbs.
+STATUS = {NOT_FOUND: ENOENT, EXISTS: EEXISTS, NO_MEMORY: ENOMEM, NOT_A_NUMBER: BAD_DELTA}
 
 
 class Binary(Protocol):
@@ -99,48 +114,45 @@ class Binary(Protocol):
     def _known(self, session: Session, worker: Worker, store: Store) -> bool:
         """Does what the request wants; False: its parts have lengths that do not fit."""
         verb = self.verb
-        keyed = self.key_bytes != 0
         value_bytes = self.body_bytes - self.key_bytes - self.extra_bytes
-        answer = b""
-        if verb == GET or verb == GETK or verb == TOUCH or verb == GAT or verb == GATK:
-            touches = verb >= TOUCH
-            if not keyed or self.extra_bytes != (4 if touches else 0) or (value_bytes != 0 and not touches):
+        if verb == GET or verb == GETK:  # what most requests are
+            if self.key_bytes == 0 or self.extra_bytes != 0 or value_bytes != 0:
                 return False
             self._get(worker, store)
             return True
-        if verb in self.modes:
-            if not keyed or self.extra_bytes != (0 if verb >= APPENDS else 8):
-                return False
-            self._store(session, worker, store)
+        form = FORMS.get(verb)
+        if form is None:
+            # As memcached, which drops as much as the body has, once more where a part of it was read.
+            worker.reply.write(self._refused(session, self.body_bytes))
             return True
-        if verb == STAT:
-            if self.extra_bytes != 0:
-                return False
+        keyed, extras, valued = form
+        if keyed != (self.key_bytes != 0) and verb != STAT:
+            return False
+        if self.extra_bytes not in extras or (value_bytes != 0 and not valued):
+            return False
+        answer = b""
+        if verb in self.modes:
+            self._store(session, worker, store)
+        elif verb == TOUCH or verb == GAT or verb == GATK:
+            self._get(worker, store)
+        elif verb == STAT:
             answer = self._stat(worker, store)
         elif verb == SASL_AUTH or verb == SASL_STEP:
-            if not keyed or self.extra_bytes != 0:
-                return False
             answer = self._refused(session, value_bytes)
-        elif verb == DELETE or verb == INCREMENT or verb == DECREMENT:
-            if not keyed or self.extra_bytes != (0 if verb == DELETE else 20) or value_bytes != 0:
-                return False
-            answer = self._delete(worker, store) if verb == DELETE else self._delta(worker, store)
-        elif verb in (QUIT, FLUSH, NOOP, VERSIONS, SASL_LIST):
-            extra = verb == FLUSH and self.extra_bytes == 4
-            if keyed or value_bytes != 0 or (self.extra_bytes != 0 and not extra):
-                return False
-            if verb == FLUSH:
-                answer = self._flush(worker, store)
-            elif verb == SASL_LIST:
-                answer = self._error(UNKNOWN)
-            elif verb == VERSIONS:
-                answer = self._response(0, 0, 0, len(VERSION), 0) + VERSION
-            else:
-                answer = self._done(0)
-                session.leaving = verb == QUIT
+        elif verb == DELETE:
+            result = store.delete(self.key, self.unique)
+            answer = self._done(0) if result == STORED else self._error(STATUS[result])
+        elif verb == INCREMENT or verb == DECREMENT:
+            answer = self._delta(worker, store)
+        elif verb == FLUSH:
+            answer = self._flush(worker, store)
+        elif verb == SASL_LIST:
+            answer = self._error(UNKNOWN)
+        elif verb == VERSIONS:
+            answer = self._response(0, 0, 0, len(VERSION), 0) + VERSION
         else:
-            # As memcached, which drops as much as the body has, once more where a part of it was read.
-            answer = self._refused(session, self.body_bytes)
+            answer = self._done(0)
+            session.leaving = verb == QUIT
         worker.reply.write(answer)
         return True
 
@@ -177,17 +189,15 @@ class Binary(Protocol):
         touches = self.verb >= TOUCH
         keyed = self.verb == GETK or self.verb == GATK
         valued = self.verb != TOUCH
-        item = store.find(self.key)
         if touches:
-            worker.count("cmd_touch")
-            worker.count("touch_misses" if item is None else "touch_hits")
+            item = store.touch(self.key, worker.expires(store, int.from_bytes(self.extras)))
         else:
-            worker.cmd_get += 1
-            worker.get_hits += item is not None
+            item = store.find(self.key)
+            worker.get_misses += item is None
         if item is not None:
-            if touches:
-                item.expires = worker.expires(store, int.from_bytes(self.extras))
-            store.use(item)
+            if not touches:
+                store.hit(item)
+                store.use(item)
             key = self.key if keyed else b""
             length = item.length() if valued else 0
             head = self._response(0, 4, len(key), 4 + len(key) + length, item.unique)
@@ -200,44 +210,20 @@ class Binary(Protocol):
             else:
                 worker.reply.write(self._error(ENOENT))
 
-    def _delete(self, worker: Worker, store: Store) -> bytes:
-        item = store.find(self.key)
-        if item is None:
-            worker.count("delete_misses")
-            return self._error(ENOENT)
-        if self.unique != 0 and self.unique != item.unique:
-            return self._error(EEXISTS)
-        worker.count("delete_hits")
-        store.remove(item)
-        return self._done(0)
-
     def _delta(self, worker: Worker, store: Store) -> bytes:
-        up = self.verb == INCREMENT
-        name = "incr" if up else "decr"
         expiration = int.from_bytes(self.extras[16:])
-        number = int.from_bytes(self.extras[8:16])
-        result = store.delta(self.key, up, int.from_bytes(self.extras[:8]), self.unique)
-        if result == NOT_FOUND and expiration != 0xFFFFFFFF:
-            try:
-                store.put(self.key, 0, worker.expires(store, expiration), Chain(b"%d\r\n" % number))
-            except MemoryError:
-                return self._failure(ENOMEM, b"Out of memory allocating new item")
-            else:
-                result = STORED
-        elif result == STORED:
-            worker.count(f"{name}_hits")
-            number = store.number
-        if result == STORED:
-            unique = store.last.unique if store.last is not None else 0
-            return b"" if self.quiet else self._response(0, 0, 0, 8, unique) + number.to_bytes(8)
-        if result == NOT_FOUND:
-            worker.count(f"{name}_misses")
-            return self._error(ENOENT)
-        if result == NOT_A_NUMBER:
-            return self._error(BAD_DELTA)
-        if result == EXISTS:
-            return self._error(EEXISTS)
-        return self._failure(ENOMEM, b"Out of memory incrementing value")
+        initial = None if expiration == 0xFFFFFFFF else int.from_bytes(self.extras[8:16])
+        expires = worker.expires(store, expiration)
+        by = int.from_bytes(self.extras[:8])
+        result = store.delta(self.key, self.verb == INCREMENT, by, self.unique, initial, expires)
+        if result == NOT_STORED:
+            return self._failure(ENOMEM, b"Out of memory allocating new item")
+        if result == NO_MEMORY:
+            return self._failure(ENOMEM, b"Out of memory incrementing value")
+        if result != STORED and result != CREATED:
+            return self._error(STATUS[result])
+        unique = store.last.unique if store.last is not None else 0
+        return b"" if self.quiet else self._response(0, 0, 0, 8, unique) + store.number.to_bytes(8)
 
     def _flush(self, worker: Worker, store: Store) -> bytes:
         if worker.options.disable_flush_all:
@@ -252,8 +238,7 @@ class Binary(Protocol):
         length = self.body_bytes - self.key_bytes - self.extra_bytes
         flags = int.from_bytes(self.extras[:4])
         if not store.fits(self.key, flags, length):
-            if self.verb == SETS:
-                store.drop(self.key)
+            store.refuse("store_too_large", self.modes[self.verb], self.key)
             session.swallow(length, self._error(E2BIG))
         else:
             session.extra = (self.opcode, self.opaque, self.quiet)
@@ -268,16 +253,11 @@ class Binary(Protocol):
         session.extra = None
         if result == STORED:
             return self._done(store.last.unique if store.last is not None else 0)
-        if result == EXISTS:
-            return self._error(EEXISTS)
-        if result == NOT_FOUND:
-            return self._error(ENOENT)
         if result == NO_MEMORY:
-            worker.count("store_no_memory")
-            if LOUD.get(self.opcode, self.opcode) == SETS:
-                store.drop(session.key)
-            return self._error(ENOMEM)
-        return self._error({ADD: EEXISTS, REPLACE: ENOENT}.get(session.mode, ENOT_STORED))
+            store.refuse("store_no_memory", self.modes[LOUD.get(self.opcode, self.opcode)], session.key)
+        elif result == NOT_STORED:
+            return self._error({ADD: EEXISTS, REPLACE: ENOENT}.get(session.mode, ENOT_STORED))
+        return self._error(STATUS[result])
 
     def _stat(self, worker: Worker, store: Store) -> bytes:
         found = named(worker, store, self.key)

@@ -1,24 +1,17 @@
-"""memcached's size classes, which its statistics and `me` speak of."""
+"""memcached's size classes, which its statistics and `me` speak of: memory here belongs to none."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from appliances.memcached.item import Item
+import cython
 
-ITEM_HEADER = 56  # with the number of `cas`
 PAGE = 1 << 20
+TABLED = 16 << 10  # bytes of an item, up to which its class is looked up
 
 
-def item_bytes(item: Item) -> int:
-    """What memcached's item takes."""
-    return ITEM_HEADER + len(item.key) + 1 + (4 if item.flags != 0 else 0) + item.length() + 2
-
-
-def class_sizes(least: int = 48, factor: float = 1.25, largest: int = PAGE // 2) -> list[int]:
-    """Of chunks, in bytes; classes are numbered from 1."""
+def chunk_sizes(least: int = 48, factor: float = 1.25, largest: int = PAGE // 2) -> list[int]:
+    """In bytes; classes are numbered from 1."""
     sizes: list[int] = []
     size = float(48 + least)
     while size < largest / factor and len(sizes) < 62:
@@ -28,8 +21,14 @@ def class_sizes(least: int = 48, factor: float = 1.25, largest: int = PAGE // 2)
     return [*sizes, largest]
 
 
-_SIZES = class_sizes()
+CHUNKS = chunk_sizes()
+CLASSES = len(CHUNKS)
+_TABLE = bytes(bisect_left(CHUNKS, 8 * eighth) + 1 for eighth in range(TABLED // 8 + 1))
 
 
+@cython.boundscheck(False)  # type: ignore[untyped-decorator]  # the table is long enough
 def slab_class(size: int) -> int:
-    return min(bisect_left(_SIZES, size), len(_SIZES) - 1) + 1
+    """Of an item of so many bytes; what is larger than the largest chunk takes several of those."""
+    if size <= TABLED:
+        return _TABLE[(size + 7) >> 3]
+    return min(bisect_left(CHUNKS, size), CLASSES - 1) + 1

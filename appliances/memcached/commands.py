@@ -62,30 +62,20 @@ def delete(session: Session, store: Store, tokens: list[bytes]) -> bytes:
             return b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
     if len(tokens[1]) > KEY_MAX:
         return BAD_FORMAT
-    item = store.find(tokens[1])
-    if item is None:
-        session.worker.count("delete_misses")
-        return b"NOT_FOUND\r\n"
-    session.worker.count("delete_hits")
-    store.remove(item)
-    return b"DELETED\r\n"
+    return b"NOT_FOUND\r\n" if store.delete(tokens[1], 0) == NOT_FOUND else b"DELETED\r\n"
 
 
 def _arithmetic(up: bool) -> Callable[[Session, Store, list[bytes]], bytes]:
-    name = "incr" if up else "decr"
-
     def command(session: Session, store: Store, tokens: list[bytes]) -> bytes:
         if len(tokens[1]) > KEY_MAX:
             return BAD_FORMAT
         by = unsigned_number(tokens[2])
         if by is None:
             return b"CLIENT_ERROR invalid numeric delta argument\r\n"
-        result = store.delta(tokens[1], up, by, 0)
+        result = store.delta(tokens[1], up, by, 0, None, 0)
         if result == STORED:
-            session.worker.count(f"{name}_hits")
             return b"%d\r\n" % store.number
         if result == NOT_FOUND:
-            session.worker.count(f"{name}_misses")
             return b"NOT_FOUND\r\n"
         return NO_NUMBER if result == NOT_A_NUMBER else b"SERVER_ERROR out of memory\r\n"
 
@@ -98,15 +88,8 @@ def touch(session: Session, store: Store, tokens: list[bytes]) -> bytes:
     exptime = long_number(tokens[2])
     if exptime is None:
         return BAD_EXPTIME
-    session.worker.count("cmd_touch")
-    item = store.find(tokens[1])
-    if item is None:
-        session.worker.count("touch_misses")
-        return b"NOT_FOUND\r\n"
-    session.worker.count("touch_hits")
-    store.use(item)
-    item.expires = session.worker.expires(store, lower_half(exptime))
-    return b"TOUCHED\r\n"
+    item = store.touch(tokens[1], session.worker.expires(store, lower_half(exptime)))
+    return b"NOT_FOUND\r\n" if item is None else b"TOUCHED\r\n"
 
 
 def _get_and_touch(unique: bool) -> Command:
@@ -120,17 +103,9 @@ def _get_and_touch(unique: bool) -> Command:
             if len(key) > KEY_MAX:
                 worker.drop_unwritten()
                 return BAD_FORMAT
-            worker.count("cmd_touch")
-            worker.cmd_get += 1
-            item = store.find(key)
-            if item is None:
-                worker.count("touch_misses")
-                continue
-            worker.count("touch_hits")
-            worker.get_hits += 1
-            store.use(item)
-            item.expires = expires
-            item.write_line(worker.reply, unique)
+            item = store.touch(key, expires)
+            if item is not None:
+                item.write_line(worker.reply, unique)
         worker.reply.write(END)
         worker.written = worker.reply.length
         return b""

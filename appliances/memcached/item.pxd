@@ -1,6 +1,7 @@
 """What the store keeps of a key, and how it is laid out."""
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from appliances.memcached.classes cimport slab_class
 from netapp.iobuf.chain cimport Chain
 
 cdef uint64_t ITEM_BYTES, SMALL_BYTES, CHAIN_BYTES, VIEW_BYTES, SMALL, JOINED
@@ -22,12 +23,14 @@ cdef class Item:
     cdef public int64_t time                 # when it was stored, or used after its first use
     cdef public uint64_t unique              # of `cas`
     cdef readonly uint64_t size              # bytes that -m counts
+    cdef readonly uint32_t counted           # bytes that memcached's item would take
+    cdef readonly uint8_t slab_class         # memcached's
     cdef public bint fetched
     cdef public bint active                  # fetched again since it came to its ring
     cdef public bint binary                  # its key came in base64
     cdef public bint stale
     cdef public bint won                     # a client was told to renew it
-    cdef Ring ring                           # None, as the next two, where the item is not in the store
+    cdef Tally tally                         # None, as the next two, where the item is not in the store
     cdef Item older
     cdef Item newer
     cpdef uint64_t length(self)              # of the value
@@ -40,20 +43,36 @@ cdef class Item:
 
 cdef class Ring(Item):
     """A segment of the LRU: its `newer` is the oldest item, its `older` the newest; its `size` is that of all."""
-    cdef readonly uint64_t count
-    cdef public uint64_t hits
-    cdef public uint64_t left                # items that moved to another ring
-    cdef public uint64_t stayed              # that went from its old end to its new one
+    cdef readonly list tallies               # by size class
     cpdef Item oldest(self)                  # None: it is empty
 
 
+@cython.final
+cdef class Tally:
+    """What is counted of a size class in a ring."""
+    cdef readonly Ring ring
+    cdef public uint64_t count               # of items
+    cdef public uint64_t counted             # Item.counted of all
+    cdef public uint64_t hits
+    cdef public uint64_t sets                # in hot: of items that would have this class
+    cdef public uint64_t left                # items that moved to another ring
+    cdef public uint64_t stayed              # that went from its old end to its new one
+    cdef public uint64_t evicted
+    cdef public uint64_t evicted_unfetched
+    cdef public uint64_t evicted_active
+    cdef public uint64_t evicted_nonzero     # that would have expired
+    cdef public uint64_t evicted_time        # seconds that the last one was not used
+    cpdef object reset(self)
+
+
 cdef class Maker:
+    cdef uint64_t beside
     cdef list tails                          # ends of the reply's first line, by length, where flags are 0
     cdef Chain scratch                       # in which replies are put together; empty between calls
     cdef Chain ending                        # END, for the replies that are views
     cdef readonly Chain line_end             # for values that come without
     cdef inline bytes _tail(self, uint32_t flags, uint64_t length)
     # An item; `data`, the value with its \r\n, may be emptied. None: the pool has no slot for it.
-    @cython.locals(item=Item, whole=Chain, tail=bytes, length=uint64_t, pinned=uint64_t)
+    @cython.locals(item=Item, whole=Chain, tail=bytes, length=uint64_t, pinned=uint64_t, counted=uint64_t)
     cdef Item make(self, bytes key, uint32_t flags, int64_t expires, Chain data)
     cdef object clear(self)

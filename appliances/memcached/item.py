@@ -2,6 +2,7 @@
 
 import cython
 
+from appliances.memcached.classes import CLASSES, slab_class
 from appliances.memcached.words import CRLF, END, JOINED
 from netapp.iobuf.chain import Chain
 
@@ -28,6 +29,8 @@ class Item:
     time: int
     unique: int
     size: int
+    counted: int
+    slab_class: int
     header: int
     fetched: bool
     active: bool
@@ -36,7 +39,7 @@ class Item:
     won: bool
     small: bytes | None
     views: Chain  # None where `small` is used
-    ring: "Ring"
+    tally: "Tally"
     older: "Item"
     newer: "Item"
 
@@ -78,15 +81,29 @@ class Item:
 @cython.cclass
 class Ring(Item):
     def __init__(self) -> None:
-        self.size = self.count = self.hits = self.left = self.stayed = 0
+        self.size = 0
+        self.tallies = [Tally(self) for _ in range(CLASSES + 1)]
         self.older = self.newer = self
 
     def oldest(self) -> Item | None:
         return None if self.newer is self else self.newer
 
 
+@cython.cclass
+class Tally:
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.count = self.counted = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.hits = self.sets = self.left = self.stayed = 0
+        self.evicted = self.evicted_unfetched = self.evicted_active = self.evicted_nonzero = self.evicted_time = 0
+
+
 class Maker:
-    def __init__(self) -> None:
+    def __init__(self, beside: int) -> None:
+        self.beside = beside
         self.tails: list[bytes | None] = [None] * (JOINED + 1)
         self.scratch = Chain()
         self.ending = Chain()
@@ -104,6 +121,9 @@ class Maker:
         item.header = len(VALUE) + len(key) + len(tail)
         item.fetched = item.active = item.binary = item.stale = item.won = False
         item.size = ITEM_BYTES + len(key)
+        counted = length + len(key) + self.beside + (4 if flags != 0 else 0)
+        item.counted = counted
+        item.slab_class = slab_class(counted)
         if length <= SMALL:
             whole = self.scratch
             if whole.length != 0:  # of an event that an exception ended

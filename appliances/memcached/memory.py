@@ -1,17 +1,22 @@
 """Items in a table, and in the rings of a segmented LRU as memcached's, within a limit of bytes."""
 
+import cython
+
+from appliances.memcached.classes import CLASSES, slab_class
 from appliances.memcached.item import Item, Ring
-from netapp.ebb.core import Representative
+from netapp.ebb.core import EbbError, Representative
+from netapp.iobuf.chain import Chain
 from netapp.iobuf.keys import KeyTable
 
 SECOND_CHANCES = 50  # used items passed over at an eviction, at most: it must not hold the loop up
 BALANCED = 5  # items that a new one moves from hot and warm to where they belong, at most
+EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
 
 
 class Memory(Representative):
-    def __init__(self, limit: int, secret: bytes) -> None:
-        """`limit`: bytes; `secret`: 16 random bytes, without which nobody can make the table slow."""
+    def __init__(self, limit: int, secret: bytes, beside: int) -> None:
         self.limit = limit
+        self.beside = beside
         self.evicts = True
         self.used = self.reserved = 0
         self.now = 62  # as memcached's clock begins: 0 means never
@@ -21,14 +26,27 @@ class Memory(Representative):
         self.mark: Item | None = None
         self.last: Item | None = None
         self.flushed_at = self.flushed_unique = 0
-        self.counts: dict[str, int] = {}
-        self.evictions = 0
+        self.reset_counters()
 
     def __len__(self) -> int:
         return self.items.count
 
-    def count(self, name: str) -> None:
+    @property
+    def evictions(self) -> int:
+        return sum(tally.evicted for ring in (self.hot, self.warm, self.cold) for tally in ring.tallies)
+
+    def count(self, name: str, item: Item | None = None) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
+        if item is not None:
+            counts = self.counts_of_class[item.slab_class]
+            counts[name] = counts.get(name, 0) + 1
+
+    def reset_counters(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.counts_of_class: list[dict[str, int]] = [{} for _ in range(CLASSES + 1)]
+        for ring in (self.hot, self.warm, self.cold):
+            for tally in ring.tallies:
+                tally.reset()
 
     # --- what is there -------------------------------------------------------------------------------------------
 
@@ -51,43 +69,54 @@ class Memory(Representative):
     def fetch(self, item: Item) -> bool:
         if (item.expires != 0 or self.flushed_at != 0) and self._dead(item):
             return False
-        self._mark(item)
+        item.tally.hits += 1
+        self._use(item)
         return True
 
-    def use(self, item: Item) -> None:
-        self._mark(item)
+    def hit(self, item: Item) -> None:
+        item.tally.hits += 1
 
-    def _mark(self, item: Item) -> None:
+    def use(self, item: Item) -> None:
+        self._use(item)
+
+    def _use(self, item: Item) -> None:
         # A use only marks the item, which moves when it is the oldest of its ring: moving it each time costs more.
-        item.ring.hits += 1
         if not item.active:
             if item.fetched:
                 item.active = True
                 item.time = self.now
             item.fetched = True
 
+    def attempt(self, key: bytes, flags: int, length: int) -> None:
+        tally = self.hot.tallies[slab_class(length + len(key) + self.beside + (4 if flags != 0 else 0))]
+        tally.sets += 1
+
     def find(self, key: bytes) -> Item | None:
         item = self.items.get(key)
         return None if item is None or self._dead(item) else item
 
+    @cython.boundscheck(False)  # type: ignore[untyped-decorator]  # a ring has a tally for each class
     def _link(self, item: Item, ring: Ring) -> None:
         newest = ring.older
         newest.newer = item
         item.older = newest
         item.newer = ring
         ring.older = item
-        item.ring = ring
         ring.size += item.size
-        ring.count += 1
+        tally = ring.tallies[item.slab_class]
+        tally.count += 1
+        tally.counted += item.counted
+        item.tally = tally
 
     def _unlink(self, item: Item) -> None:
         """The references that it holds into the ring go, for the collector is off."""
-        ring = item.ring
-        ring.size -= item.size
-        ring.count -= 1
+        tally = item.tally
+        tally.ring.size -= item.size
+        tally.count -= 1
+        tally.counted -= item.counted
         item.older.newer = item.newer
         item.newer.older = item.older
-        item.older = item.newer = item.ring = None  # type: ignore[assignment]
+        item.older = item.newer = item.tally = None  # type: ignore[assignment]
 
     def enter(self, item: Item) -> None:
         item.time = self.now
@@ -107,14 +136,20 @@ class Memory(Representative):
         self.leave(item)
         self.items.pop(item.key)
 
+    def _reclaim(self, item: Item, how: str) -> None:
+        self.count(how, item)
+        if not item.fetched:
+            self.count("expired_unfetched", item)
+        self.remove(item)
+
     # --- room ----------------------------------------------------------------------------------------------------
 
     def _move(self, item: Item, to: Ring) -> None:
-        ring = item.ring
-        if ring is to:
-            ring.stayed += 1
+        tally = item.tally
+        if tally.ring is to:
+            tally.stayed += 1
         else:
-            ring.left += 1
+            tally.left += 1
         if item is self.mark:
             self.mark = item.newer
         self._unlink(item)
@@ -149,15 +184,14 @@ class Memory(Representative):
             if oldest is None:
                 return False
         if self.gone(oldest):
-            self.count("reclaimed")
-            if not oldest.fetched:
-                self.count("expired_unfetched")
-        else:
-            self.evictions += 1
-            if not oldest.fetched:
-                self.count("evicted_unfetched")
-            if oldest.active:
-                self.count("evicted_active")
+            self._reclaim(oldest, "reclaimed")
+            return True
+        tally = oldest.tally
+        tally.evicted += 1
+        tally.evicted_time = self.now - oldest.time
+        tally.evicted_nonzero += oldest.expires != 0
+        tally.evicted_unfetched += not oldest.fetched
+        tally.evicted_active += oldest.active
         self.remove(oldest)
         return True
 
@@ -180,6 +214,19 @@ class Memory(Representative):
     def release(self, size: int) -> None:
         self.reserved -= size
 
+    def kept(self, data: Chain) -> Chain:
+        while True:
+            try:
+                return data.stored()
+            except MemoryError:
+                self.make_way()
+
+    def make_way(self) -> None:
+        if not self.evicts or not self.evict():
+            raise MemoryError("the buffer pool has no slot for the item, and no item is left to evict")
+        for _ in range(EVICT_AT_ONCE - 1):
+            self.evict()
+
     def crawl(self, most: int) -> bool:
         if self.mark is None:
             self.mark = self.hot.newer
@@ -194,11 +241,37 @@ class Memory(Representative):
                 return False
             else:
                 self.mark = item.newer
+                self.count("crawler_items_checked", item)
                 if self.gone(item):
-                    self.count("crawler_reclaimed")
-                    if not item.fetched:
-                        self.count("expired_unfetched")
-                    self.remove(item)
+                    self._reclaim(item, "crawler_reclaimed")
                 item = self.mark
         self.mark = item
         return True
+
+    # --- another one takes over -------------------------------------------------------------------------------------
+
+    def may_be_replaced(self, new: object) -> None:
+        if not isinstance(new, Memory):
+            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no Store")
+
+    def take_over(self, old: object) -> None:
+        """The items in their order, and the counters. A smaller limit evicts with the next item that is stored."""
+        assert isinstance(old, Memory)
+        before = old
+        self.used, self.reserved, self.now, self.evicts = before.used, before.reserved, before.now, before.evicts
+        self.items, self.hot, self.warm, self.cold = before.items, before.hot, before.warm, before.cold
+        self.flushed_at, self.flushed_unique = before.flushed_at, before.flushed_unique
+        self.counts, self.counts_of_class = before.counts, before.counts_of_class
+
+    def replaced(self, new: object) -> None:
+        self.items = KeyTable(bytes(16))
+        self.hot, self.warm, self.cold = Ring(), Ring(), Ring()
+        self.destroy()
+
+    def destroy(self) -> None:
+        self.last = self.mark = None
+        for ring in (self.hot, self.warm, self.cold):
+            while ring.newer is not ring:
+                self.remove(ring.newer)
+            ring.tallies.clear()
+            ring.older = ring.newer = None  # type: ignore[assignment]

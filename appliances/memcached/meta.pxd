@@ -7,34 +7,27 @@ from appliances.memcached.session cimport Session
 from appliances.memcached.store cimport Store
 from appliances.memcached.worker cimport Worker
 
-cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, EXISTS
+cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
 cdef uint64_t KEY_MAX
 
 
 @cython.final
 cdef class Flags:
-    """What the flags of a command say."""
+    """A meta command's key and flags."""
     cdef readonly bytes key                           # as it is stored
-    cdef readonly bytes shown                         # as the command had it
     cdef readonly list flags                          # as they came
+    cdef readonly set given                           # their names
+    cdef readonly dict numbers                        # by flag; of N, T and R on the store's clock
     cdef readonly bytes error                         # None: they are good
+    cdef readonly bytes mode                          # M's
     cdef readonly bint binary                         # b: the key came in base64
-    cdef readonly bint invalidate                     # I
-    cdef readonly bint quiet                          # q
-    cdef readonly bint value                          # v
-    cdef readonly bint unused                         # u: the item does not count as used
-    cdef readonly int64_t expires                     # T, -1: none; the next two likewise
-    cdef readonly int64_t vivify                      # N
-    cdef readonly int64_t recache                     # R
-    cdef readonly bint has_unique                     # C
-    cdef readonly uint64_t unique
-    cdef readonly uint64_t client_flags               # F
-    cdef readonly bytes mode                          # M
-    cdef readonly uint64_t initial                    # J
-    cdef readonly uint64_t by                         # D
-    cdef object parse(self, Worker worker, Store store, list flags)
-    cdef int64_t time(self, Worker worker, Store store, bytes flag) except? -2
-    cpdef bytes echo(self, bint binary)
+    cdef readonly bint won                            # returned() told the client to renew the item
+    cdef object _parse(self, Worker worker, Store store)
+    cdef bytes _number(self, Worker worker, Store store, bytes name, bytes token)
+    # What is sent back for those of the flags in `known`, in their order; of the item also what they do to it. None: O
+    # is too long. `binary`: the key is shown in base64; `created`: the item was not there before.
+    @cython.locals(found=bytes)
+    cpdef bytes returned(self, bytes known, Item item, int64_t now, bint binary, bint created)
 
 
 cdef class Meta(Protocol):

@@ -9,7 +9,7 @@ from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 from netapp.tcp.handler cimport TcpHandler
 
-cdef int NO_MEMORY, SWALLOW, BAD_DATA
+cdef int NO_MEMORY, SWALLOW, BAD_DATA, STORED, APPEND
 cdef bytes CRLF, TOO_MANY
 cdef uint64_t ENOUGH, SMALL_PIECE, FIRST_SECOND
 

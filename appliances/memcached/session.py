@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliances.memcached.words import BAD_DATA, CRLF, ENOUGH, FIRST_SECOND, NO_MEMORY, TOO_MANY
+from appliances.memcached.words import APPEND, BAD_DATA, CRLF, ENOUGH, FIRST_SECOND, NO_MEMORY, STORED, TOO_MANY
 from netapp.iobuf.chain import Chain
 from netapp.tcp.connection import SendQueueFull
 from netapp.tcp.handler import TcpHandler
@@ -248,10 +248,12 @@ class Session(TcpHandler):
         cursor.take_into(value, self.awaited)
         if self.raw:
             value.append_clone(store.maker.line_end)
-        worker.cmd_set += 1
+        size = value.length - 2
         result = BAD_DATA
         if self.raw or value.ends_with(CRLF):
             result = store.store(self.mode, self.key, self.flags, self.expires, self.unique, self.stale, value)
+        if result != STORED or self.mode >= APPEND:
+            store.attempt(self.key, self.flags, size)
         if value.length != 0:  # it was not stored
             value.discard(value.length)
         answer = self.storing.stored(self, worker, store, result)

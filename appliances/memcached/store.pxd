@@ -6,16 +6,16 @@ from appliances.memcached.memory cimport Memory
 from netapp.iobuf.chain cimport Chain
 
 cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND
-cdef int STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER
-cdef int EVICT_AT_ONCE
+cdef int STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
 cdef uint64_t BESIDE, JOINED
 cdef bytes CRLF
 
 
 cdef class Store(Memory):
     cdef readonly Maker maker
-    cdef readonly uint64_t max_item
-    cdef public bint numbers                 # each value gets a `unique`; else it is 0
+    cdef readonly uint64_t max_item          # bytes of memcached's item
+    cdef readonly uint64_t largest           # the same without what is beside key, flags and value
+    cdef readonly bint numbers               # each value gets a `unique`; else it is 0
     cdef readonly uint64_t number            # what delta() made
     cdef uint64_t next_unique
     cdef readonly uint64_t total_items
@@ -27,21 +27,24 @@ cdef class Store(Memory):
                     Chain data) except -1
     @cython.locals(joined=Chain)
     cdef Chain _joined(self, int mode, Item old, Chain data)
-    # Adds to the number that the value says: STORED, and `number`, or another result.
+    # Adds to the number that the value says: STORED, and `number`, or another result. Where there is none `initial`
+    # is stored, unless it is None: CREATED, or NOT_STORED if there is no room.
     @cython.locals(old=Item, item=Item)
-    cpdef int delta(self, bytes key, bint up, uint64_t by, uint64_t unique) except -1
+    cpdef int delta(self, bytes key, bint up, uint64_t by, uint64_t unique, object initial, int64_t expires) except -1
+    # The item, used, with a new time to expire; None: there is none.
+    @cython.locals(item=Item)
+    cpdef Item touch(self, bytes key, int64_t expires)
+    # STORED: it was there, and is gone. `unique` as above.
+    @cython.locals(item=Item)
+    cpdef int delete(self, bytes key, uint64_t unique) except -1
     # Puts an item there, in place of one with its key. MemoryError: no room.
     @cython.locals(item=Item, old=Item)
     cpdef Item put(self, bytes key, uint32_t flags, int64_t expires, Chain data)
-    cpdef object drop(self, bytes key)       # removes what is there, if anything
+    # Counts that a value was not taken; with SET an older one goes, which the client believes replaced.
+    cpdef object refuse(self, str why, int mode, bytes key)
     cpdef object number_again(self, Item item)               # gives it a new `unique`
     cpdef object flush(self, int64_t when)   # what was stored before is gone from then on
-    # What to keep of received data; evicts when slots run out. MemoryError: nothing is left to evict.
-    cpdef Chain kept(self, Chain data)
-    cdef int _make_way(self) except -1       # the same eviction
     cpdef object reset_counters(self)
-    cpdef object may_be_replaced(self, object new)
     @cython.locals(before=Store)
     cpdef object take_over(self, object old)
-    cpdef object replaced(self, object new)
     cpdef object destroy(self)

@@ -1,12 +1,13 @@
 """The item store: what commands do to items, whatever the protocol."""
 
-from appliances.memcached.item import Item, Maker, Ring
+from appliances.memcached.item import Item, Maker
 from appliances.memcached.memory import Memory
 from appliances.memcached.words import (
     ADD,
     APPEND,
     BESIDE,
     CAS,
+    CREATED,
     CRLF,
     EXISTS,
     JOINED,
@@ -19,26 +20,21 @@ from appliances.memcached.words import (
     STORED,
     unsigned_number,
 )
-from netapp.ebb.core import EbbError
 from netapp.iobuf.chain import Chain
-from netapp.iobuf.keys import KeyTable
-
-EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
 
 
 class Store(Memory):
-    def __init__(self, limit: int, secret: bytes, max_item: int = 1 << 20) -> None:
+    def __init__(self, limit: int, secret: bytes, max_item: int = 1 << 20, numbers: bool = True) -> None:
         """`limit`: bytes; `secret`: 16 random bytes, without which nobody can make the table slow."""
-        Memory.__init__(self, limit, secret)
-        self.max_item = max_item
-        self.maker = Maker()
-        self.numbers = True
+        beside = BESIDE if numbers else BESIDE - 8
+        Memory.__init__(self, limit, secret, beside)
+        self.max_item, self.largest, self.numbers = max_item, max_item - beside, numbers
+        self.maker = Maker(beside)
         self.next_unique = 1
-        self.total_items = self.number = 0
+        self.number = 0
 
     def fits(self, key: bytes, flags: int, length: int) -> bool:
-        """Whether memcached would take it: its item has a header, the key with its end, flags if any, and the value."""
-        return length + len(key) + BESIDE + (4 if flags != 0 else 0) <= self.max_item
+        return length + len(key) + (4 if flags != 0 else 0) <= self.largest
 
     def store(self, mode: int, key: bytes, flags: int, expires: int, unique: int, stale: bool, data: Chain) -> int:
         won = False
@@ -52,12 +48,12 @@ class Store(Memory):
                     return NOT_FOUND
                 stale = stale and unique < old.unique
                 if unique != old.unique and not stale:
-                    self.count("cas_badval")
+                    self.count("cas_badval", old)
                     return EXISTS
                 if stale:
                     expires, won = old.expires, old.won
                 else:
-                    self.count("cas_hits")
+                    self.count("cas_hits", old)
             elif mode != ADD:
                 if old is None:
                     return NOT_STORED
@@ -72,6 +68,8 @@ class Store(Memory):
             item = self.put(key, flags, expires, data)
         except MemoryError:
             return NO_MEMORY
+        if mode < APPEND:
+            item.tally.sets += 1
         if mode == CAS and stale:
             item.stale, item.won = True, won
         return STORED
@@ -85,16 +83,25 @@ class Store(Memory):
         data.append(old.data(True))
         return data
 
-    def delta(self, key: bytes, up: bool, by: int, unique: int) -> int:
+    def delta(self, key: bytes, up: bool, by: int, unique: int, initial: int | None, expires: int) -> int:
         old = self.find(key)
         if old is None:
-            return NOT_FOUND
+            if initial is None:
+                self.count("incr_misses" if up else "decr_misses")
+                return NOT_FOUND
+            self.number = initial
+            try:
+                self.put(key, 0, expires, Chain(b"%d\r\n" % initial))
+            except MemoryError:
+                return NOT_STORED
+            return CREATED
         value = old.value()
         if value and unique != 0 and unique != old.unique:
             return EXISTS
         number = unsigned_number(value)
         if number is None:
             return NOT_A_NUMBER
+        self.count("incr_hits" if up else "decr_hits", old)
         self.number = (number + by) % 2**64 if up else max(number - by, 0)
         digits = b"%d" % self.number
         try:
@@ -108,12 +115,34 @@ class Store(Memory):
             self.total_items -= 1
         return STORED
 
+    def touch(self, key: bytes, expires: int) -> Item | None:
+        item = self.find(key)
+        self.count("cmd_touch")
+        if item is None:
+            self.count("touch_misses")
+            return None
+        self.count("touch_hits", item)
+        self.use(item)
+        item.expires = expires
+        return item
+
+    def delete(self, key: bytes, unique: int) -> int:
+        item = self.find(key)
+        if item is None:
+            self.count("delete_misses")
+            return NOT_FOUND
+        if unique != 0 and unique != item.unique:
+            return EXISTS
+        self.count("delete_hits", item)
+        self.remove(item)
+        return STORED
+
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
         if data.length > JOINED + 2:
             data = self.kept(data)
         item = self.maker.make(key, flags, expires, data)
         while item is None:
-            self._make_way()
+            self.make_way()
             item = self.maker.make(key, flags, expires, data)
         old = self.items.put(key, item)
         if old is not None:
@@ -134,8 +163,9 @@ class Store(Memory):
         self.enter(item)
         return item
 
-    def drop(self, key: bytes) -> None:
-        item = self.find(key)
+    def refuse(self, why: str, mode: int, key: bytes) -> None:
+        self.count(why)
+        item = self.find(key) if mode == SET else None
         if item is not None:
             self.remove(item)
 
@@ -155,47 +185,16 @@ class Store(Memory):
         else:
             self.flushed_unique = 0
 
-    def kept(self, data: Chain) -> Chain:
-        while True:
-            try:
-                return data.stored()
-            except MemoryError:
-                self._make_way()
-
-    def _make_way(self) -> None:
-        if not self.evicts or not self.evict():
-            raise MemoryError("the buffer pool has no slot for the item, and no item is left to evict")
-        for _ in range(EVICT_AT_ONCE - 1):
-            self.evict()
-
     def reset_counters(self) -> None:
-        self.counts.clear()
-        self.evictions = self.total_items = 0
-
-    def may_be_replaced(self, new: object) -> None:
-        if not isinstance(new, Store):
-            raise EbbError(f"{type(new).__name__} cannot take over from {type(self).__name__}: it is no Store")
+        Memory.reset_counters(self)
+        self.total_items = 0
 
     def take_over(self, old: object) -> None:
-        """The items in their order, and the counters. A smaller limit evicts with the next item that is stored."""
         assert isinstance(old, Store)
+        Memory.take_over(self, old)
         before = old
-        self.used, self.reserved, self.now = before.used, before.reserved, before.now
-        self.items, self.hot, self.warm, self.cold = before.items, before.hot, before.warm, before.cold
-        self.next_unique, self.numbers, self.evicts = before.next_unique, before.numbers, before.evicts
-        self.flushed_at, self.flushed_unique = before.flushed_at, before.flushed_unique
-        self.total_items, self.evictions, self.counts = before.total_items, before.evictions, before.counts
-
-    def replaced(self, new: object) -> None:
-        self.items = KeyTable(bytes(16))
-        self.hot, self.warm, self.cold = Ring(), Ring(), Ring()
-        self.counts = {}
-        self.destroy()
+        self.next_unique, self.total_items = before.next_unique, before.total_items
 
     def destroy(self) -> None:
-        self.last = self.mark = None
-        for ring in (self.hot, self.warm, self.cold):
-            while ring.newer is not ring:
-                self.remove(ring.newer)
-            ring.older = ring.newer = None  # type: ignore[assignment]
+        Memory.destroy(self)
         self.maker.clear()

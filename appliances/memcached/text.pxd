@@ -13,7 +13,7 @@ from netapp.iobuf.keys cimport KeyTable
 cdef uint64_t GET, GETS, BGET, SET_WORD, CAS_WORD, NOREPLY
 cdef int SET, CAS, STORED, NO_MEMORY
 cdef bytes END, ERROR, BAD_FORMAT, STORED_LINE
-cdef uint64_t BESIDE, LONGEST_LINE, LONGEST_GET, ENOUGH, KEY_MAX
+cdef uint64_t LONGEST_LINE, LONGEST_GET, ENOUGH, KEY_MAX
 
 
 cdef class Text(Protocol):
@@ -34,6 +34,7 @@ cdef class Text(Protocol):
                             Chain data) except -1
     cdef bytes odd_storage(self, Session session, Worker worker, Store store, int mode, list tokens)
     @cython.final
+    @cython.locals(expires=int64_t)
     cdef inline int store_line(self, Session session, Worker worker, Store store, int mode, bytes key, uint64_t flags,
                         int64_t exptime, uint64_t length) except -1
     cdef bytes stored(self, Session session, Worker worker, Store store, int result)

@@ -11,7 +11,6 @@ from appliances.memcached.words import (
     APPEND,
     BAD_CHUNK,
     BAD_FORMAT,
-    BESIDE,
     CAS,
     END,
     ENOUGH,
@@ -106,8 +105,6 @@ class Text(Protocol):
             if verb == GET and item is not None and not cursor.more():
                 if store.fetch(item):
                     # What most requests are: one key, which is there.
-                    worker.cmd_get += 1
-                    worker.get_hits += 1
                     if item.small is not None:
                         worker.reply.write(item.small)
                     else:
@@ -158,11 +155,11 @@ class Text(Protocol):
                 worker.drop_unwritten()
                 reply.write(BAD_FORMAT)
                 return True
-            worker.cmd_get += 1
             more = cursor.more()
             if item is not None and store.fetch(item):
-                worker.get_hits += 1
                 item.write_line(reply, unique)
+            else:
+                worker.get_misses += 1
             if not more:
                 break
             if reply.length >= ENOUGH:
@@ -243,21 +240,18 @@ class Text(Protocol):
     ) -> None:
         """The command's line was good: its value follows."""
         session.stale = False
-        if length + len(key) + BESIDE + (4 if flags != 0 else 0) <= store.max_item:
-            session.begin(store, self, mode, key, flags, worker.expires(store, exptime), length, False)
+        if length + len(key) + (4 if flags != 0 else 0) <= store.largest:
+            expires = worker.expires(store, exptime) if exptime != 0 else 0
+            session.begin(store, self, mode, key, flags, expires, length, False)
         else:
-            worker.count("store_too_large")
-            if mode == SET:  # an older one may not stay, which the client believes replaced
-                store.drop(key)
+            store.refuse("store_too_large", mode, key)
             session.swallow(length + 2, b"" if session.noreply else TOO_LARGE)
 
     def stored(self, session: Session, worker: Worker, store: Store, result: int) -> bytes:
         if result == STORED:
             return b"" if session.noreply else STORED_LINE
         if result == NO_MEMORY:
-            worker.count("store_no_memory")
-            if session.mode == SET:
-                store.drop(session.key)
+            store.refuse("store_no_memory", session.mode, session.key)
         return b"" if session.noreply else self.answers[result]
 
     def completes(self, worker: Worker, data: Chain) -> bool:

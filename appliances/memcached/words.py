@@ -11,7 +11,7 @@ JOINED = 1024  # bytes of a value, up to which the head of the reply that is sto
 # What Store.store() does
 SET, ADD, REPLACE, CAS, APPEND, PREPEND = 1, 2, 3, 4, 5, 6
 # How it went
-BAD_DATA, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER = 0, 1, 2, 3, 4, 5, 6
+BAD_DATA, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED = 0, 1, 2, 3, 4, 5, 6, 7
 
 CRLF = b"\r\n"
 END = b"END\r\n"

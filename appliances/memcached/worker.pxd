@@ -35,9 +35,7 @@ cdef class Worker:
     cdef public uint64_t yields
     cdef public uint64_t bytes_read
     cdef public uint64_t bytes_written
-    cdef public uint64_t cmd_get
-    cdef public uint64_t get_hits
-    cdef public uint64_t cmd_set
+    cdef public uint64_t get_misses
     cdef public dict counts                  # of the rarer commands, by name
     cpdef object count(self, str name)
     cpdef object drop_unwritten(self)        # as memcached does with some errors, whatever they were answers to

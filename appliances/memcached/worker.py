@@ -49,7 +49,7 @@ class Worker:
     def reset_counters(self) -> None:
         self.total_connections = self.rejected_connections = self.yields = 0
         self.bytes_read = self.bytes_written = 0
-        self.cmd_get = self.get_hits = self.cmd_set = 0
+        self.get_misses = 0
         self.counts: dict[str, int] = {}
 
     def count(self, name: str) -> None:

@@ -119,6 +119,19 @@ def test_items_are_told_of_by_segment(memcached: Served) -> None:
     assert (found["items:1:number"], of_segments, hits) == ("1", 1, 1)
 
 
+def test_size_classes_are_told_of(memcached: Served) -> None:
+    assert stat(memcached, b" slabs") == {"active_slabs": "0", "total_malloced": "0"}
+    memcached.ask(b"set a 0 0 1\r\n1\r\nincr a 1\r\nget a\r\nget a\r\ntouch a 0\r\nadd a 0 0 1\r\nx\r\n")
+    memcached.ask(b"set b 0 0 1000\r\n" + b"v" * 1000 + b"\r\ncas b 0 0 1 99\r\nx\r\ndelete b\r\n")
+    found = stat(memcached, b" slabs")
+    expected = {"chunk_size": "96", "used_chunks": "1", "get_hits": "2", "cmd_set": "3", "incr_hits": "1"}
+    assert {name: found[f"1:{name}"] for name in expected} == expected, "what was to be stored counts by its own size"
+    expected = {"chunk_size": "1184", "used_chunks": "0", "cmd_set": "1", "cas_badval": "1", "delete_hits": "1"}
+    assert {name: found[f"12:{name}"] for name in expected} == expected
+    assert (found["1:touch_hits"], found["active_slabs"]) == ("1", "2")
+    assert [name[2:] for name in found if name.startswith("1:")] == NAMES[3].split()
+
+
 def test_connections_are_told_of(memcached: Served) -> None:
     found = stat(memcached, b" conns")
     assert found["1:listen_addr"] == "tcp:10.99.0.2:11211"
