@@ -111,7 +111,9 @@ BINARY = {
     "an unknown request of 2 GiB": Bad(header(0x30, 1, 0, 0x7FFFFFFF) + b"k" * 500_000),
     "an unknown request of 4 GiB": Bad(header(0x30, 1, 0, GIB4) + b"k" * 100, response(0x30, 0x81, UNKNOWN, 7), True),
     "SASL of 4 GiB": Bad(header(0x21, 1, 0, GIB4) + b"k" * 100, response(0x21, 0x81, UNKNOWN, 7), closes=True),
-    "NULs and line ends in a key": Bad(request(0, b"a\0b\r\n c") + request(0x0A), response(0, 1, b"Not found") + NOOPED),
+    "NULs and line ends in a key": Bad(
+        request(0, b"a\0b\r\n c") + request(0x0A), response(0, 1, b"Not found") + NOOPED
+    ),
     "10,000 requests": Bad(request(0x0A) * 10_000, NOOPED * 10_000),
 }
 
