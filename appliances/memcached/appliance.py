@@ -19,6 +19,8 @@ from appliances.memcached.worker import Worker
 from netapp.ebb.core import EbbRef
 from netapp.node.appliance import Appliance
 
+BEGUN = 4096  # bytes that the first pieces of a command pin: each connection may have one
+
 
 class Memcached(Appliance):
     """The memory cache memcached (as version 1.6.18 speaks it: text, meta and binary protocol)."""
@@ -32,7 +34,7 @@ class Memcached(Appliance):
 
     def pool_bytes(self) -> int:
         limit = self.options.most_memory * MIB
-        return limit + limit // 4 + HEADROOM
+        return limit + limit // 4 + HEADROOM + self.options.conn_limit * BEGUN
 
     def _make_store(self) -> Store:
         options = self.options

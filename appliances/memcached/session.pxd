@@ -11,7 +11,8 @@ from netapp.tcp.handler cimport TcpHandler
 
 cdef int NO_MEMORY, SWALLOW, BAD_DATA, STORED, APPEND
 cdef bytes CRLF, TOO_MANY
-cdef uint64_t ENOUGH, SMALL_PIECE, FIRST_SECOND
+cdef bytes NO_MEMORY_TO_READ
+cdef uint64_t ENOUGH, SMALL_PIECE, MOST_HELD, FIRST_SECOND
 
 
 cdef class Session(TcpHandler):
@@ -25,6 +26,7 @@ cdef class Session(TcpHandler):
     cdef public int most                     # commands in an event
     cdef public bint datagram                # there is no connection: a subclass sends
     cdef readonly int64_t last_command       # when, on the store's clock
+    cdef uint64_t held                       # bytes of `waiting` that count for the worker's limit
     # A command that yielded within its line
     cdef public uint64_t asked               # its name; 0: none
     # The storage command whose value is arriving
@@ -52,8 +54,12 @@ cdef class Session(TcpHandler):
     cpdef object serve(self, Chain data)     # what came otherwise than over a connection
     cpdef object wait_turn(self)             # with more to do in `waiting`
     cpdef Chain take_waiting(self)
-    @cython.locals(waiting=Chain, cursor=Cursor)
+    @cython.locals(waiting=Chain, store=Store, length=uint64_t, complete=bint)
     cdef Chain gather(self, Chain data)
+    @cython.locals(worker=Worker)
+    cdef int hold(self, uint64_t length) except -1
+    cdef int let_go(self) except -1
+    cdef int refuse(self) except -1
     @cython.locals(worker=Worker, store=Store, cursor=Cursor, reply=Chain, length=uint64_t, left=int, start=uint64_t)
     cdef int work(self, Chain data) except -1
     # The value of `length` bytes follows at the cursor; `storing` answers when it is there.

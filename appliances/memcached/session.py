@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SWALLOW = -1  # instead of a mode: what follows is dropped
 
+MOST_HELD = 32 << 20  # bytes of all connections' commands whose rest is to come
+NO_MEMORY_TO_READ = b"SERVER_ERROR out of memory reading request\r\n"
 SMALL_PIECE = 1024  # of a command that waits for its rest: copied together with others, for each would pin a slot
 
 
@@ -26,7 +28,7 @@ class Session(TcpHandler):
         self.most = worker.requests_per_event + 1
         self.datagram = False
         self.waiting: Chain | None = None
-        self.mode = self.awaited = self.reserved = self.asked = self.last_command = 0
+        self.mode = self.awaited = self.reserved = self.held = self.asked = self.last_command = 0
         self.yielded = self.blocked = self.leaving = self.peer_left = False
         self.unique = 0
         self.stale = self.noreply = self.raw = False
@@ -41,6 +43,7 @@ class Session(TcpHandler):
         store = worker.store.get()
         worker.tick(store)
         self.last_command = store.now
+        self.connection.keepalive()  # as memcached's sockets: who vanished would count for ever
         if len(worker.sessions) > worker.max_connections:
             worker.rejected_connections += 1
             self.send(TOO_MANY)
@@ -70,6 +73,7 @@ class Session(TcpHandler):
         self.worker.sessions.discard(self)
         self.leaving = True
         self.waiting = None
+        self.let_go()
         if self.reserved:
             self.worker.store.get().release(self.reserved)
             self.reserved = 0
@@ -77,6 +81,7 @@ class Session(TcpHandler):
     def leave(self) -> None:
         self.leaving = True
         self.waiting = None
+        self.let_go()
         self.close()
 
     def serve(self, data: Chain) -> None:
@@ -126,30 +131,53 @@ class Session(TcpHandler):
         if self.yielded:
             waiting.append(data)
             return None
-        if self.mode != 0:
-            store = self.worker.store.get()
-            try:
-                if self.mode != SWALLOW:
-                    if not store.reserve(data.length):
-                        raise MemoryError
-                    self.reserved += data.length
-                if data.length < SMALL_PIECE:
-                    waiting.write(data.tobytes())
-                else:
-                    waiting.append(store.kept(data))
-            except MemoryError:
-                waiting.append(data)
-                self.no_room(store)
-            if self.mode != SWALLOW and waiting.length < self.awaited:
+        store = self.worker.store.get()
+        length = data.length
+        complete = self.mode == 0 and self.protocol.completes(self.worker, data)
+        try:
+            if self.mode > 0:
+                if not store.reserve(length):
+                    raise MemoryError
+                self.reserved += length
+            if length < SMALL_PIECE:
+                waiting.write(data.tobytes())
+            else:
+                waiting.append(store.kept(data))
+        except MemoryError:
+            if self.mode == 0:
+                self.refuse()
                 return None
-        elif not self.protocol.completes(self.worker, data):
-            waiting.write(data.tobytes())
-            self.protocol.bound(self, self.worker, waiting)
-            return None
-        else:
             waiting.append(data)
+            self.no_room(store)
+        if self.mode == 0 and not complete:
+            self.hold(length)
+            return None
+        if self.mode > 0 and waiting.length < self.awaited:
+            return None
+        self.let_go()
         self.waiting = None
         return waiting
+
+    def hold(self, length: int) -> None:
+        """Counts so many bytes more of a command whose rest is to come."""
+        worker = self.worker
+        self.held += length
+        worker.held += length
+        if worker.held > MOST_HELD:
+            self.refuse()
+        else:
+            assert self.waiting is not None
+            self.protocol.bound(self, worker, self.waiting)
+
+    def let_go(self) -> None:
+        self.worker.held -= self.held
+        self.held = 0
+
+    def refuse(self) -> None:
+        """The command that is arriving: it takes more memory than there is."""
+        if not self.datagram:
+            self.send(NO_MEMORY_TO_READ)
+        self.leave()
 
     def work(self, data: Chain) -> None:
         worker = self.worker
@@ -191,7 +219,7 @@ class Session(TcpHandler):
             if self.yielded:
                 self.wait_turn()
             elif self.mode == 0:
-                self.protocol.bound(self, worker, data)
+                self.hold(data.length)
         elif self.mode > 0:
             self.waiting = Chain()
 

@@ -30,6 +30,7 @@ cdef class Worker:
     cdef readonly int requests_per_event     # -R
     cdef readonly int max_connections        # -c
     cdef public set sessions                 # those that are connected
+    cdef public uint64_t held                # bytes of their commands whose rest is to come
     cdef public uint64_t total_connections
     cdef public uint64_t rejected_connections
     cdef public uint64_t yields

@@ -43,6 +43,7 @@ class Worker:
         self.written = 0
         self.value = Chain()
         self.sessions: set[Session] = set()
+        self.held = 0
         self.protocol = Negotiation()
         self.reset_counters()
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from netapp.cli.find import find_appliance
+from netapp.drivers.memory import MemoryWire
 from netapp.iobuf.chain import live_chains
 from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
@@ -47,8 +48,9 @@ class Client(TcpHandler):
 
 
 class Served:
-    def __init__(self, simulation: Simulation, node: Node, client: Node, port: int) -> None:
+    def __init__(self, simulation: Simulation, wire: MemoryWire, node: Node, client: Node, port: int) -> None:
         self.simulation = simulation
+        self.wire = wire
         self.node = node
         self.client = client
         self.port = port
@@ -112,7 +114,7 @@ def served(
         node = simulation.node(ends.a, found(options), f"{SERVER}/24", config)
         client = simulation.node(ends.b, None, f"{CLIENT}/24")
         pool = node.pool
-        running = Served(simulation, node, client, port)
+        running = Served(simulation, ends, node, client, port)
         yield running
         simulation.settle()
         node.close()
@@ -120,7 +122,7 @@ def served(
         assert (pool.live_slots(), pool.live_iobufs()) == (0, 0), left
         vars(running).clear()
     simulation.nodes.clear()
-    del node, client, simulation, running
+    del ends, node, client, simulation, running
     gc.collect()  # a node and its parts know each other
     assert live_chains() <= chains, f"{live_chains() - chains} chains are still alive"
 
