@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from appliances.memcached.words import VERSION
@@ -19,70 +20,10 @@ _SOCKET = "the node has a network stack of its own, and no file system"
 _STORAGE = "there is no external storage"
 _TLS = "there is no TLS"
 _SLOTS = "sizes of slots are the buffer pool's"
-_SEGMENTED = "the LRU is always segmented"
-_BY_SIZE = "segments give way by size alone"
-_TABLE = "the hash table is keyed and grows in small steps by itself"
-_WATCH = "there is nothing to watch"
-_DONE = "no effect: "
 
-# Extended options: what it is, and its default, least and greatest if it is a number. A text is why it is refused.
-_REFUSED_EXTENDED = {
-    "hash_algorithm": _TABLE,
-    "no_hashexpand": _TABLE,
-    "no_maxconns_fast": "connections beyond -c are always answered and closed",
-    "tail_repair_time": "no item is held by a reference that could be lost",
-    "read_buf_mem_limit": "buffers come out of the pool, whose size follows from -m",
-    "resp_obj_mem_limit": "buffers come out of the pool, whose size follows from -m",
-    "no_lru_maintainer": _SEGMENTED,
-    "no_modern": _SEGMENTED,
-    "temporary_ttl": "there is no segment for items that live shortly",
-    "hot_max_factor": _BY_SIZE,
-    "warm_max_factor": _BY_SIZE,
-    "slab_chunk_max": _SLOTS,
-    "slab_sizes": _SLOTS,
-    "no_slab_reassign": "memory belongs to no class of sizes",
-    "watcher_logbuf_size": _WATCH,
-    "worker_logbuf_size": _WATCH,
-    "sock_cookie_id": _SOCKET,
-    "track_sizes": "there is no histogram of sizes",
-    "slab_automove_freeratio": _STORAGE,
-    **dict.fromkeys(
-        (
-            f"ext_{name}"
-            for name in "path page_size wbuf_size threads item_size item_age low_ttl drop_unread recache_rate"
-            " compact_under drop_under max_frag max_sleep".split()
-        ),
-        _STORAGE,
-    ),
-    **dict.fromkeys(
-        (
-            f"ssl_{name}"
-            for name in "chain_cert key keyformat verify_mode ciphers ca_cert wbuf_size session_cache kernel_tls"
-            " min_version".split()
-        ),
-        _TLS,
-    ),
-}
-_FLAGS = {
-    "maxconns_fast": "immediately close new connections after limit (always)",
-    "lru_crawler": "look for expired items in the background (default)",
-    "no_lru_crawler": "disable it",
-    "lru_maintainer": _DONE + _SEGMENTED,
-    "slab_reassign": _DONE + "memory belongs to no class of sizes",
-    "modern": _DONE + "it has none in this version",
-    "inline_ascii_resp": _DONE + "it has none in this version",
-    "no_inline_ascii_resp": _DONE + "it has none in this version",
-}
-_NUMBERS = {
-    "hashpower": (0, 12, 32, _DONE + "the hash table grows as it is filled"),
-    "lru_crawler_sleep": (100, 0, 1_000_000, "microseconds to sleep between items"),
-    "lru_crawler_tocrawl": (0, 0, 2**32 - 1, "max items to crawl per run (0: unlimited)"),
-    "hot_lru_pct": (20, 1, 80, "pct of item memory to reserve for hot lru"),
-    "warm_lru_pct": (40, 1, 80, "pct of item memory to reserve for warm lru"),
-    "idle_timeout": (0, 0, 2**31 - 1, "timeout for idle connections in seconds (0: none)"),
-    "slab_automove": (1, 0, 2, _DONE + "memory belongs to no class of sizes"),
-    "slab_automove_ratio": (80, 0, 100, _DONE + "memory belongs to no class of sizes"),
-    "slab_automove_window": (30, 0, 2**31 - 1, _DONE + "memory belongs to no class of sizes"),
+_RULES = [line.partition(": ") for line in Path(__file__).with_name("extended.txt").read_text().splitlines()[3:]]
+_EXTENDED = {
+    rule.split()[1]: (rule.split()[0], [int(number) for number in rule.split()[2:]], text) for rule, _, text in _RULES
 }
 
 
@@ -101,19 +42,17 @@ def extended(text: str) -> tuple[tuple[str, int], ...]:
     found = []
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")
-        if name in _REFUSED_EXTENDED:
-            raise ValueError(f"{name} is refused: {_REFUSED_EXTENDED[name]}")
-        if name in _FLAGS:
-            found.append((name, 1))
-        elif name not in _NUMBERS:
+        kind, numbers, words = _EXTENDED.get(name, ("", [], ""))
+        if kind == "refused":
+            raise ValueError(f"{name} is refused: {words}")
+        if not kind:
             raise ValueError(f"illegal suboption {name!r}")
-        else:
-            _, least, greatest, _ = _NUMBERS[name]
-            if name == "slab_automove_ratio":
-                value = "80"
+        if kind == "number" and name != "slab_automove_ratio":  # which is a fraction, and has no effect
+            _, least, greatest = numbers
             if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= greatest):
                 raise ValueError(f"{name} wants a number from {least} to {greatest}")
-            found.append((name, int(value)))
+            numbers = [int(value)]
+        found.append((name, numbers[0] if numbers else 1))
     return tuple(found)
 
 
@@ -129,10 +68,13 @@ def _number(default: int, flags: str, words: str, least: int = 1, greatest: int 
     return _option(default, flags, words, range=(least, greatest))
 
 
+def _explained(name: str, kind: str, numbers: list[int], text: str) -> str:
+    refused = "refused: " if kind == "refused" else ""
+    return f"{name}: {refused}{text}" + (f" (default: {numbers[0]})" if numbers else "")
+
+
 _EXTENDED_HELP = "comma separated list of extended options\n\n\b\n" + "\n".join(
-    [f"{name}: {text}" for name, text in _FLAGS.items()]
-    + [f"{name}: {text} (default: {default})" for name, (default, _, _, text) in _NUMBERS.items()]
-    + [f"{name}: refused: {why}" for name, why in _REFUSED_EXTENDED.items()]
+    _explained(name, *rule) for name, rule in _EXTENDED.items()
 )
 
 
@@ -201,7 +143,7 @@ class Options(Appliance.Options):
     @cached_property
     def more(self) -> dict[str, int]:
         """The extended options, those that were not given too."""
-        found = dict.fromkeys(_FLAGS, 0) | {name: numbers[0] for name, numbers in _NUMBERS.items()}
+        found = {name: numbers[0] if numbers else 0 for name, (_, numbers, _) in _EXTENDED.items()}
         found["lru_crawler"] = 1
         for name, value in (pair for given in self.extended for pair in given):
             found[name] = value
