@@ -1,13 +1,13 @@
 """Clients that send what none should: memcached's answer, others served meanwhile, nothing left behind."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from netapp.node.simulation import SECOND
 from tests.memcached.bad import BAD
 from tests.support.appliances import BUILDS, Client, Served, appliance, served, split
+from tests.support.memcached import store_of, worker_of
 
 VERSION = b"VERSION 1.6.18\r\n"
 MIB = 1 << 20
@@ -22,14 +22,6 @@ def build(request: pytest.FixtureRequest) -> str:
 def memcached(build: str) -> Iterator[Served]:
     with served(appliance("memcached", build)) as running:
         yield running
-
-
-def worker_of(running: Served) -> Any:
-    return running.node.appliance.worker  # type: ignore[union-attr]
-
-
-def store_of(running: Served) -> Any:
-    return running.node.core.get(worker_of(running).store.ebb_id)
 
 
 def pinned(running: Served) -> int:

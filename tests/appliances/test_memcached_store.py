@@ -7,6 +7,7 @@ import pytest
 from netapp.node.config import NodeConfig
 from netapp.node.simulation import SECOND
 from tests.support.appliances import BUILDS, Served, appliance, served
+from tests.support.memcached import stats
 
 MIB = 1 << 20
 
@@ -20,12 +21,6 @@ def build(request: pytest.FixtureRequest) -> str:
 def memcached(build: str) -> Iterator[Served]:
     with served(appliance("memcached", build)) as running:
         yield running
-
-
-def stats(running: Served) -> dict[str, int]:
-    lines = running.ask(b"stats\r\n").splitlines()[:-1]
-    pairs = (line.decode().split(" ")[1:] for line in lines)
-    return {name: int(value) for name, value in pairs if value.isdigit()}
 
 
 def has(running: Served, *keys: bytes) -> list[bool]:

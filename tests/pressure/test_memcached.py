@@ -10,6 +10,7 @@ from netapp.node.config import NodeConfig
 from netapp.node.node import Node
 from netapp.tcp.config import TcpConfig
 from tests.support.appliances import BUILDS, SERVER, Client, Served, appliance, served
+from tests.support.memcached import stats
 
 MIB = 1 << 20
 
@@ -108,19 +109,18 @@ def test_who_does_not_read_is_not_served_on_and_who_reads_is(build: str) -> None
     """Parsing stops: requests wait in the stack, then at the peer."""
     config = NodeConfig(tcp=TcpConfig(send_limit=200_000, send_limit_total=1 * MIB, receive_window=65_535))
     with served(appliance("memcached", build), config=config) as running:
-        worker: Any = running.node.appliance.worker  # type: ignore[union-attr]
         running.send(running.steady, b"set key 0 0 10000\r\n%s\r\n" % bytes(10_000))
         clients = [deaf(running) for _ in range(20)]
         for client in clients:
             with running.client.core:
                 client.send(b"get key\r\n" * 200)
         running.simulation.advance(1_000_000_000)
-        served_so_far = worker.cmd_get
+        served_so_far = stats(running)["cmd_get"]
         queued = sum(connection.queued for connection in running.node.tcp.connections())
         # The total may be passed by one event's replies.
         assert queued <= 3 * MIB and served_so_far < 20 * 200
         running.simulation.advance(10_000_000_000)
-        assert worker.cmd_get == served_so_far, "not one more"
+        assert stats(running)["cmd_get"] == served_so_far, "not one more"
         assert running.ask(b"get none\r\n") == b"END\r\n"
         assert running.ask(b"get key\r\n").startswith(b"VALUE key 0 10000\r\n")
         # One reads again: it gets all.
@@ -132,7 +132,6 @@ def test_who_does_not_read_is_not_served_on_and_who_reads_is(build: str) -> None
         for client in clients:
             with running.client.core:
                 client.abort()
-        del worker
 
 
 def test_all_that_is_owed_is_at_most_half_of_the_pool(build: str) -> None:

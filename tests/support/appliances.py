@@ -21,7 +21,8 @@ BUILDS = ("compiled", "uncompiled")
 
 @cache
 def appliance(name: str, build: str) -> type[Appliance]:
-    return find_appliance(name, uncompiled=build == "uncompiled")
+    compiled = find_appliance(name)  # first: else its sources would stay what others import
+    return find_appliance(name, uncompiled=True) if build == "uncompiled" else compiled
 
 
 class Client(TcpHandler):
