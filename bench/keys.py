@@ -60,7 +60,7 @@ def _run(count: int, folder: Path) -> None:
             times = array.array("I", map(min, former, times))
         file.write_bytes(times.tobytes())
         if name == "put":
-            (folder / "memory").write_text(str(table.memory()))
+            (folder / "memory").write_text(str(table.memory))
 
 
 def measure(count: int, runs: int) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Soak(Bed[Aside]):
                 "most": max(looks, default=0),
                 "process": resident(),
                 "counted": store.used,
-                "table": store.items.memory(),
+                "table": store.items.memory,
                 "pinned": self.node.pool.pinned()["store"],
             },
             "items": len(store),

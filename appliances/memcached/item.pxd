@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from appliances.memcached.classes cimport slab_class
 from netapp.iobuf.chain cimport Chain
 
-cdef uint64_t ITEM_BYTES, SMALL_BYTES, CHAIN_BYTES, VIEW_BYTES, SMALL, JOINED
+cdef uint64_t ITEM_BYTES, BYTES_HEAD, CHAIN_BYTES, VIEW_BYTES, UNIT_SHIFT, SMALL, JOINED
 cdef bytes VALUE, CRLF, END
 
 
@@ -22,7 +22,7 @@ cdef class Item:
     cdef public int64_t expires              # 0: never
     cdef public int64_t time                 # when it was stored, or used after its first use
     cdef public uint64_t unique              # of `cas`
-    cdef readonly uint64_t size              # bytes that -m counts
+    cdef readonly uint64_t size              # bytes that -m counts, apart from its place in the table
     cdef readonly uint32_t counted           # bytes that memcached's item would take
     cdef readonly uint8_t slab_class         # memcached's
     cdef public bint fetched

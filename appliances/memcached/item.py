@@ -6,13 +6,11 @@ from appliances.memcached.classes import CLASSES, slab_class
 from appliances.memcached.words import CRLF, END, JOINED
 from netapp.iobuf.chain import Chain
 
-# What -m counts of an item, beside the key and the value: the Item, the head of its key's bytes, and its entry in the
-# table, which is at least a quarter full. Of a small reply the head of the bytes, of a large one the Chain, and the
-# pool's own record of a view and its slot.
-ITEM_BYTES = 256
-SMALL_BYTES = 40
-CHAIN_BYTES = 112
-VIEW_BYTES = 104
+# What -m counts of an item beside the bytes of its key and its value. Python's memory comes in steps of 16 bytes.
+BYTES_HEAD = 48  # of a `bytes` object 33, and 15 to round up
+CHAIN_BYTES = 96
+VIEW_BYTES = 96  # of the pool's records of a view and its slot
+UNIT_SHIFT = 6  # a unit of the pool has a record, too: 64 bytes of 4096
 
 SMALL = 256  # a value up to this is copied into the reply
 
@@ -78,6 +76,9 @@ class Item:
             reply.append(views)
 
 
+ITEM_BYTES = -(-Item.__basicsize__ // 16) * 16
+
+
 @cython.cclass
 class Ring(Item):
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ class Maker:
         item.expires = expires
         item.header = len(VALUE) + len(key) + len(tail)
         item.fetched = item.active = item.binary = item.stale = item.won = False
-        item.size = ITEM_BYTES + len(key)
+        item.size = ITEM_BYTES + ((BYTES_HEAD + len(key)) & -16)
         counted = length + len(key) + self.beside + (4 if flags != 0 else 0)
         item.counted = counted
         item.slab_class = slab_class(counted)
@@ -146,12 +147,12 @@ class Maker:
             if length <= SMALL:
                 item.small = whole.tobytes()
                 item.views = None  # type: ignore[assignment]
-                item.size += SMALL_BYTES + whole.length
+                item.size += (BYTES_HEAD + whole.length) & -16
                 whole.discard(whole.length)
                 return item
         item.small = None
         item.views = whole
-        item.size += CHAIN_BYTES + pinned + VIEW_BYTES * item.views.count
+        item.size += CHAIN_BYTES + pinned + (pinned >> UNIT_SHIFT) + VIEW_BYTES * item.views.count
         return item
 
     def _tail(self, flags: int, length: int) -> bytes:

@@ -7,12 +7,12 @@ from netapp.ebb.core cimport Representative
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.keys cimport KeyTable
 
-cdef int SECOND_CHANCES, BALANCED, EVICT_AT_ONCE
+cdef int SECOND_CHANCES, CAUGHT_UP, BALANCED, EVICT_AT_ONCE
 
 
 cdef class Memory(Representative):
     cdef public int64_t now                  # seconds since the server began
-    cdef public uint64_t limit               # of `used` and `reserved` together, bytes
+    cdef public uint64_t limit               # of `used`, `reserved` and the table together, bytes
     cdef readonly uint64_t beside            # bytes of memcached's item beside key, flags and value
     cdef public bint evicts                  # False: what does not fit is refused
     cdef readonly uint64_t used              # by items
@@ -61,10 +61,12 @@ cdef class Memory(Representative):
     cdef inline bint gone(self, Item item) noexcept
     @cython.locals(oldest=Item, tally=Tally)
     cdef bint evict(self) except -1          # False: there is nothing left
+    @cython.locals(used=uint64_t, steps=int)
     cdef bint room(self, uint64_t size) except -1
     # What to keep of received data; evicts when slots run out. MemoryError: nothing is left to evict.
     cpdef Chain kept(self, Chain data)
     cdef int make_way(self) except -1        # the same eviction
+    cdef int before_growth(self) except -1
     @cython.final
     @cython.locals(item=Item, steps=int)
     cdef inline int _balance(self) except -1

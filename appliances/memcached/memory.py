@@ -9,6 +9,7 @@ from netapp.iobuf.chain import Chain
 from netapp.iobuf.keys import KeyTable
 
 SECOND_CHANCES = 50  # used items passed over at an eviction, at most: it must not hold the loop up
+CAUGHT_UP = 4  # items evicted for a table that moves, with each that is stored, at most
 BALANCED = 5  # items that a new one moves from hot and warm to where they belong, at most
 EVICT_AT_ONCE = 16  # items, when the pool is exhausted although -m is not reached: its slots are of other sizes
 
@@ -196,13 +197,25 @@ class Memory(Representative):
         return True
 
     def room(self, size: int) -> bool:
+        if self.used + self.items.memory + self.reserved + size <= self.limit:
+            return True
         if size > self.limit or self.reserved > self.limit - size:
             return False
-        while self.used > self.limit - self.reserved - size:
+        used, steps = self.used, CAUGHT_UP
+        while self.used + self.reserved + size + (self.items.memory if steps != 0 else 0) > self.limit:
             if not self.evicts:
                 return False
-            self.evict()
+            if not self.evict():
+                break
+            if steps != 0 and used - self.used >= size:
+                steps -= 1
         return True
+
+    def before_growth(self) -> None:
+        """The table doubles with the next key, and the former array is there, too, until all have moved, while an
+        eighth as many items may come. None is evicted for that: the table becomes fuller instead."""
+        if self.used + (self.used >> 3) + 3 * self.items.memory + self.reserved > self.limit:
+            self.items.crowd()
 
     def reserve(self, size: int) -> bool:
         """For a value whose first bytes have arrived: release() gives it back before the item takes it."""

@@ -37,7 +37,7 @@ def general(worker: Worker, store: Store) -> Report:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     hot, warm, cold = (ring.tallies for ring in (store.hot, store.warm, store.cold))
     tallies = hot + warm + cold
-    hits, table = sum(tally.hits for tally in tallies), store.items.memory()
+    hits, table = sum(tally.hits for tally in tallies), store.items.memory
     places = table // _PLACE_BYTES
     known = {
         "pid": os.getpid(),

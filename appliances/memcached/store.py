@@ -144,6 +144,8 @@ class Store(Memory):
         while item is None:
             self.make_way()
             item = self.maker.make(key, flags, expires, data)
+        if self.items.count >= self.items.most:
+            self.before_growth()
         old = self.items.put(key, item)
         if old is not None:
             self.leave(old)

@@ -3,7 +3,8 @@ for a look-up. Open addressing, linear probing, deletion by shifting back.
 
 It grows, and becomes smaller, a little with each change: what was there before moves from the former array piece by
 piece, so that no call is long. A place has 24 bytes; between a sixteenth and a half of them are taken: a key costs 48 to
-96 bytes, up to 144 as it begins to grow, up to 384 after many were removed, and 480 as it begins to become smaller."""
+96 bytes, up to 144 as it begins to grow, up to 384 after many were removed, and 480 as it begins to become smaller.
+Where there is no memory to grow, crowd() makes it up to three quarters full."""
 from cpython.object cimport PyObject
 from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -24,6 +25,8 @@ cdef class KeyTable:
     cdef key_entry_t* entries
     cdef uint64_t mask
     cdef readonly uint64_t count
+    cdef readonly uint64_t most              # keys that it takes before it doubles
+    cdef readonly uint64_t memory            # bytes of its arrays, both while it moves
     cdef uint64_t secret[2]                  # a peer that chooses its keys cannot choose the bucket
     cdef key_entry_t* before                 # the former array, while some have not moved yet; else NULL
     cdef uint64_t before_mask
@@ -35,5 +38,5 @@ cdef class KeyTable:
     cpdef object get(self, bytes key)                # None: there is none
     cpdef object put(self, bytes key, object value)  # what was there before, or None
     cpdef object pop(self, bytes key)                # the same
+    cpdef object crowd(self)                         # it takes another key before it doubles, up to three quarters
     cpdef object clear(self)
-    cpdef uint64_t memory(self)                      # bytes of its arrays, both while it moves

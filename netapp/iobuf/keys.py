@@ -110,6 +110,8 @@ class KeyTable:
         if self.entries == cython.NULL:
             raise MemoryError
         self.mask = _LEAST - 1
+        self.most = _LEAST // 2
+        self.memory = _LEAST * cython.sizeof(key_entry_t)
 
     def __dealloc__(self):
         if self.entries != cython.NULL:
@@ -168,7 +170,7 @@ class KeyTable:
             entry.value = cython.cast(cython.pointer(PyObject), value)
             Py_DECREF(former)
             return former
-        if 2 * self.count > self.mask and self.before == cython.NULL:
+        if self.count >= self.most and self.before == cython.NULL:
             if not self._resize(2 * (self.mask + 1)):
                 raise MemoryError
             entry = _seek(self.entries, self.mask, at, length, hashed)
@@ -213,6 +215,10 @@ class KeyTable:
             self._resize((self.mask + 1) // 4)
         return value
 
+    def crowd(self):
+        if self.count < 3 * ((self.mask + 1) // 4):
+            self.most = self.count + 1
+
     def _resize(self, places):
         fresh: cython.pointer(key_entry_t) = _array(places)
         if fresh == cython.NULL:
@@ -222,6 +228,8 @@ class KeyTable:
         self.moved = 0
         self.entries = fresh
         self.mask = places - 1
+        self.most = places // 2
+        self.memory += places * cython.sizeof(key_entry_t)
         return True
 
     def _move(self, places):
@@ -236,16 +244,12 @@ class KeyTable:
             # 800 MB. The first piece stays to the end: a look-up that passes the last place ends at place 0.
             if self.moved % _RELEASED == 0 and self.moved != _RELEASED:
                 _free(self.before + (self.moved - _RELEASED), _RELEASED)
+                self.memory -= _RELEASED * cython.sizeof(key_entry_t)
         if self.moved > self.before_mask:
             # Its length is a power of two as the piece's is: nothing else is left.
             _free(self.before, min(self.before_mask + 1, _RELEASED))
+            self.memory -= min(self.before_mask + 1, _RELEASED) * cython.sizeof(key_entry_t)
             self.before = cython.NULL
-
-    def memory(self):
-        places: uint64_t = self.mask + 1
-        if self.before != cython.NULL:
-            places += self.before_mask + 1 - self.moved
-        return places * cython.sizeof(key_entry_t)
 
     def clear(self):
         i: uint64_t
