@@ -30,11 +30,15 @@ META_FLAGS = {
 BAD_FLAGS = (b"Nx", b"Tx", b"Rx", b"Cx", b"Dx", b"Jx", b"Fx", b"M", b"MX", b"MSS", b"O" * 33, b"Z", b"v", b"v", b"b")
 
 
-def sequence(seed: int, commands: tuple[str, ...] = COMMANDS, long_keys: bool = True) -> list[bytes]:
+def sequence(
+    seed: int, commands: tuple[str, ...] = COMMANDS, long_keys: bool = True, wrong_lengths: bool = True
+) -> list[bytes]:
     random = Random(seed)
     keys = [b"%da" % seed, b"%04d" % (seed % 10000)]  # the last is base64, too
     made = [b"set %b 5 0 2\r\n10\r\n" % keys[0], b"ms %b 2 b\r\n10\r\n" % keys[1]] * (random.random() < 0.7)
-    made += [_command(random, random.choice(commands), keys, long_keys) for _ in range(random.randint(2, 12))]
+    made += [
+        _command(random, random.choice(commands), keys, long_keys, wrong_lengths) for _ in range(random.randint(2, 12))
+    ]
     # memcached refers to what mg found until that is written; a number so held is replaced where else it
     # would be padded: protocol.txt says that nobody should rely on either. mn has what is before it written.
     made = [piece for command in made for piece in ([b"mn\r\n"] * command.startswith(ARITHMETIC) + [command])]
@@ -42,7 +46,7 @@ def sequence(seed: int, commands: tuple[str, ...] = COMMANDS, long_keys: bool = 
     return [*made, b"version\r\n"]
 
 
-def _command(random: Random, name: str, keys: list[bytes], long_keys: bool) -> bytes:
+def _command(random: Random, name: str, keys: list[bytes], long_keys: bool, wrong_lengths: bool) -> bytes:
     key = (
         random.choice(keys)
         if random.random() < 0.97
@@ -52,7 +56,7 @@ def _command(random: Random, name: str, keys: list[bytes], long_keys: bool) -> b
     if name in STORES:
         value = random.choice(VALUES)
         flags = random.choice(NUMBERS[:8]) if random.random() < 0.2 else b"5"
-        words += [key, flags, random.choice(EXPIRES), _length(random, value)]
+        words += [key, flags, random.choice(EXPIRES), _length(random, value, wrong_lengths)]
         words += [random.choice((*NUMBERS, b"2", b"3"))] if name == "cas" else []
     elif name in GETS:
         words += [random.choice(EXPIRES)] * name.startswith("gat")
@@ -67,7 +71,7 @@ def _command(random: Random, name: str, keys: list[bytes], long_keys: bool) -> b
         words += random.choice(LINES[name]).split()
     elif name in META_FLAGS:
         value = random.choice(VALUES) if name == "ms" else None
-        words += [key, *([] if value is None else [_length(random, value)])]
+        words += [key, *([] if value is None else [_length(random, value, wrong_lengths)])]
         words += random.sample(META_FLAGS[name], k=random.randint(0, 6))
         if random.random() < 0.1:
             words.append(random.choice(BAD_FLAGS))
@@ -83,7 +87,7 @@ def _command(random: Random, name: str, keys: list[bytes], long_keys: bool) -> b
     return line if value is None else line + value + b"\r\n"
 
 
-def _length(random: Random, value: bytes) -> bytes:
-    if random.random() < 0.95:
+def _length(random: Random, value: bytes, wrong: bool) -> bytes:
+    if not wrong or random.random() < 0.95:
         return b"%d" % len(value)
     return random.choice((b"-1", b"x", b"%d" % (len(value) + 1), b"%d" % max(0, len(value) - 1)))

@@ -1,11 +1,13 @@
 """What a server answers to the bytes of one connection: over the kernel's loopback, or on the memory wire."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.memcached.debian import debian
 from tests.support.appliances import Served, appliance, served
+
+Ask = Callable[[bytes, bytes], bytes]
 
 
 class KernelPeer:
@@ -28,13 +30,46 @@ class KernelPeer:
                 pass
         return bytes(received)
 
+    @contextmanager
+    def connection(self) -> Iterator[Ask]:
+        """One that is kept: what is sent, and the end of its answer. That comes, unless the server closes before."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+
+            def ask(data: bytes, until: bytes) -> bytes:
+                received = b""
+                try:
+                    connection.sendall(data)
+                    while not received.endswith(until) and (piece := connection.recv(1 << 16)):
+                        received += piece
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+                return received
+
+            yield ask
+
 
 class WirePeer:
     def __init__(self, running: Served) -> None:
         self.running = running
 
-    def ask(self, script: bytes) -> bytes:
-        return self.running.ask(script)
+    def ask(self, *pieces: bytes) -> bytes:
+        """Each piece is a segment, and answered before the next."""
+        return self.running.ask(*pieces)
+
+    @contextmanager
+    def connection(self) -> Iterator[Ask]:
+        client = self.running.connect()
+
+        def ask(data: bytes, until: bytes) -> bytes:
+            before = len(client.received)
+            self.running.send(client, data)
+            return client.received[before:]
+
+        yield ask
+        if not client.ended:
+            with self.running.client.core:
+                client.close()
+            self.running.simulation.run_until(lambda: client.ended, within=10**10)
 
 
 @contextmanager

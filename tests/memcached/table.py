@@ -16,6 +16,10 @@ def fenced(commands: Sequence[bytes]) -> bytes:
     return b"".join(b"%bmg fence Of%d\r\n" % (command, number) for number, command in enumerate(commands))
 
 
+def fence_reply(number: int) -> bytes:
+    return b"EN Of%d\r\n" % number
+
+
 class Table:
     def __init__(self) -> None:
         self.reached: Counter[Cell] = Counter()
@@ -24,7 +28,7 @@ class Table:
         """Of what was asked fenced; not those beside a value that was longer than it said, and swallowed a fence."""
         start, known = 0, True
         for number, command in enumerate(commands):
-            fence = b"EN Of%d\r\n" % number
+            fence = fence_reply(number)
             at = reply.find(fence, start)
             if at >= 0:
                 if known and command.strip(b" \r\n"):

@@ -72,8 +72,10 @@ class Served:
         return made
 
     def send(self, client: Client, *pieces: bytes) -> None:
-        """Each piece arrives before the next is sent."""
+        """Each piece arrives before the next is sent; after the server closed, none is."""
         for piece in pieces:
+            if client.server_closed or client.ended:
+                return
             with self.client.core:
                 client.send(piece)
             self.simulation.settle()
