@@ -126,7 +126,7 @@ def replay(trace: Trace, port: int, gets: int) -> dict[str, Any]:
     return {"gets": gets, "hits": pipeline.hits, "hit_ratio": pipeline.hits / gets}
 
 
-def _own(outlier: dict[str, int]) -> bool:
+def own(outlier: dict[str, int]) -> bool:
     return outlier["cpu"] + outlier["idle"] > LIMIT
 
 
@@ -142,12 +142,12 @@ def measure(gets: int, keys: int, memory: int) -> dict[str, Any]:
         if done.returncode:
             raise click.ClickException((done.stderr.strip().splitlines() or ["no output"])[-1])
         found = json.loads(done.stdout)
-        own = {outlier["request"] for outlier in found["latency"]["outliers"] if _own(outlier)}
+        its = {outlier["request"] for outlier in found["latency"]["outliers"] if own(outlier)}
         if not report:
-            report, left = found, own
+            report, left = found, its
         elif (found["hits"], found["evictions"]) != (report["hits"], report["evictions"]):
             raise click.ClickException("a second run did something else than the first")
-        left &= own
+        left &= its
         report["latency"] |= {"own": sorted(left), "runs": run}
         if not left:
             break
@@ -168,7 +168,7 @@ def show(report: dict[str, Any]) -> str:
         f"pinned {mib('pinned')}",
         "latency: " + ", ".join(f"p{part} {latency[f'p{part}'] / 1000:,.0f}" for part in PARTS) + " us",
         f"longest {latency['longest'] / 1000:,.0f} us; {len(latency['outliers'])} above {LIMIT // 1000:,} us, of which"
-        f" {sum(not _own(outlier) for outlier in latency['outliers'])} while the thread did not run;"
+        f" {sum(not own(outlier) for outlier in latency['outliers'])} while the thread did not run;"
         f" {len(latency['own'])} in every one of {latency['runs']} runs",
     ]
     for outlier in sorted(latency["outliers"], key=lambda each: -each["ns"])[:SHOWN]:

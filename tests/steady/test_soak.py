@@ -5,13 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.soak import replay
+from bench.soak import CLIENTS, LIMIT, LOOKS, Soak, own, replay
 from bench.trace import Trace
 from tests.memcached.debian import NotFetched, debian, fetched
 from tests.support.namespaces import network_namespace
@@ -59,6 +61,29 @@ def test_a_full_cache() -> None:
 @pytest.mark.soak
 def test_a_full_cache_over_ten_million_gets() -> None:
     check(10_000_000, 2_000_000, 256)
+
+
+def _spin() -> None:
+    end = time.thread_time_ns() + 3 * LIMIT
+    while time.thread_time_ns() < end:
+        pass
+
+
+def _sleep() -> None:
+    time.sleep(3 * LIMIT / 1e9)
+
+
+@pytest.mark.parametrize("held_up", [_spin, _sleep])
+def test_whose_time_it_was_that_a_request_took(held_up: Callable[[], None]) -> None:
+    """The thread of a turn that sleeps does not run, as when the machine runs something else."""
+    soak = Soak(Trace(1000), 4)
+    with soak.node.core:
+        soak.node.events.spawn(held_up)
+    soak.soak(LOOKS * CLIENTS)
+    soak.close()
+    outliers = soak.watch.outliers[:CLIENTS]
+    assert len(outliers) == CLIENTS and all(outlier["ns"] >= 3 * LIMIT for outlier in outliers)
+    assert {own(outlier) for outlier in outliers} == {held_up is _spin}
 
 
 def test_what_the_trace_asks() -> None:
