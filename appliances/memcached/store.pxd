@@ -7,7 +7,7 @@ from netapp.iobuf.chain cimport Chain
 
 cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND
 cdef int STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
-cdef uint64_t BESIDE, JOINED
+cdef uint64_t BESIDE, JOINED, CHUNKED
 cdef bytes CRLF
 
 

@@ -22,6 +22,8 @@ from appliances.memcached.words import (
 )
 from netapp.iobuf.chain import Chain
 
+CHUNKED = 512 << 10  # bytes above which memcached's items lie in pieces, which it does not count in
+
 
 class Store(Memory):
     def __init__(self, limit: int, secret: bytes, max_item: int = 1 << 20, numbers: bool = True) -> None:
@@ -95,7 +97,7 @@ class Store(Memory):
             except MemoryError:
                 return NOT_STORED
             return CREATED
-        value = old.value()
+        value = old.value() if old.counted <= CHUNKED else b""
         if value and unique != 0 and unique != old.unique:
             return EXISTS
         number = unsigned_number(value)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 8  # request id, number of the datagram, how many there are, and 0; two bytes each
 PAYLOAD = 1400 - HEADER_BYTES
+MOST = 0xFFFF  # datagrams that their header can count
 ALONE = b"\x00\x01"
 
 
@@ -29,6 +30,10 @@ class DatagramSession(Session):
 
     def send(self, data: Chain) -> None:
         total = -(-data.length // PAYLOAD)
+        if total > MOST:
+            self.worker.count("udp_cut_off")
+            data.clear()
+            return
         answer = Chain()
         for number in range(total):
             answer.write(self.request + number.to_bytes(2) + total.to_bytes(2) + b"\0\0")

@@ -62,7 +62,7 @@ class Upkeep:
         store = self.worker.store.get()
         self.worker.tick(store)
         for session in list(self.worker.sessions):
-            if store.now - session.last_command > self.idle_timeout and session.waiting is None:
+            if store.now - session.last_command > self.idle_timeout and session.mode == 0 and not session.yielded:
                 self.worker.count("idle_kicks")
                 session.leave()
         self.idling = self._later(self._idle_round(), self.close_idle)

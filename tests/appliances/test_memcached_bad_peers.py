@@ -23,6 +23,7 @@ from tests.appliances.test_memcached_bad_clients import (
 )
 from tests.memcached.bad import header
 from tests.memcached.binary import request
+from tests.memcached.datagrams import WireDatagrams
 from tests.support.appliances import BUILDS, SERVER, Client, Served, appliance, served
 from tests.support.memcached import stats, store_of, worker_of
 
@@ -321,4 +322,25 @@ def test_datagrams_of_garbage(build: str) -> None:
         others_are_served(running)
         with running.client.core:
             socket.close()
+        nothing_is_left(running, before)
+
+
+def test_an_answer_of_more_datagrams_than_their_header_counts_is_cut_off(build: str) -> None:
+    length = 96 * MIB
+    options = ["-I", "128m", "-m", "512", "-U", "11211"]
+    with served(appliance("memcached", build), options, mtu=9000) as running:
+        before = kept(running)
+        client = begin(running, b"set a 0 0 %d\r\n" % length)
+        for _ in range(length // MIB):
+            running.send(client, bytes(MIB))
+            running.simulation.advance(SECOND)
+        assert running.ask(b"\r\n", client=client) == b"STORED\r\n"
+        asking = WireDatagrams(running)
+        stored = pinned(running)
+        assert asking.ask(b"\0\7\0\0\0\1\0\0get a\r\n") == []
+        assert running.node.udp.counters()["callback_exceptions"] == 0 and pinned(running) <= stored
+        assert asking.ask(b"\0\7\0\0\0\1\0\0version\r\n") == [b"\0\7\0\0\0\1\0\0" + VERSION]
+        with running.client.core:
+            asking.handler.close()
+        is_gone(running, client)
         nothing_is_left(running, before)

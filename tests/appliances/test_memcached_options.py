@@ -209,6 +209,16 @@ def test_idle_connections_are_closed(build: str) -> None:
         assert stat(running, b"")["idle_kicks"] == "1"
 
 
+def test_who_left_a_line_unfinished_is_idle_and_a_value_is_awaited(build: str) -> None:
+    with served(appliance("memcached", build), ["-o", "idle_timeout=10"]) as running:
+        line, value = running.connect(), running.connect()
+        running.send(line, b"get a")
+        running.send(value, b"set a 0 0 10\r\n12345")
+        running.simulation.advance(30 * SECOND)
+        assert line.server_closed
+        assert running.ask(b"67890\r\n", client=value) == b"STORED\r\n"
+
+
 def test_a_limit_above_what_the_pool_was_made_for_is_refused(build: str) -> None:
     with served(appliance("memcached", build), ["-m", "100"]) as running:
         assert running.ask(b"cache_memlimit 100\r\n") == b"OK\r\n"

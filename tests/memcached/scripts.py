@@ -101,3 +101,8 @@ TEXT_SCRIPTS += [
     for name, unique in (*((name, b"") for name in b"set add replace append prepend".split()), (b"cas", b" 1"))
 ]
 TEXT_SCRIPTS += [[b"ms large %d O1 k\r\n%b\r\n" % (BIG, b"v" * BIG)]]
+# What memcached keeps in pieces is no number; the item's header takes 60 bytes and its key.
+TEXT_SCRIPTS += [
+    [b"set %b 0 0 %d\r\n%b\r\n" % (key, size, b"1".ljust(size)), b"incr %b 1\r\n" % key, b"ma %b C99\r\n" % key]
+    for key, size in ((b"p", 524_228), (b"q", 524_229))
+]
