@@ -27,7 +27,10 @@ def lru(session: Session, store: Store, tokens: list[bytes]) -> bytes:
 def slabs(session: Session, store: Store, tokens: list[bytes]) -> bytes:
     if len(tokens) == 4 and tokens[1] == b"reassign":
         return b"CLIENT_ERROR slab reassignment disabled\r\n"
-    return OK if len(tokens) == 3 and tokens[1] == b"automove" and tokens[2] in (b"0", b"1", b"2") else ERROR
+    if len(tokens) != 3 or tokens[1] != b"automove":
+        return ERROR
+    level = unsigned_number(tokens[2])
+    return BAD_FORMAT if level is None else OK if level <= 2 else ERROR
 
 
 def watch(session: Session, store: Store, tokens: list[bytes]) -> bytes:
@@ -45,7 +48,7 @@ def lru_crawler(session: Session, store: Store, tokens: list[bytes]) -> bytes:
     if words == [b"disable"]:
         upkeep.stop_crawling()
         return OK
-    if len(words) < 2:
+    if len(words) != 2:
         return ERROR
     if words[0] in (b"sleep", b"tocrawl"):
         number = unsigned_number(words[1])
@@ -61,6 +64,8 @@ def lru_crawler(session: Session, store: Store, tokens: list[bytes]) -> bytes:
     if words[0] == b"crawl":
         if upkeep.crawling is None:
             return b"CLIENT_ERROR lru crawler disabled\r\n"
+        if words[1] != b"all" and not all(0 < (unsigned_number(name) or 0) < 64 for name in words[1].split(b",")):
+            return b"BADCLASS invalid class id\r\n"
         if upkeep.looked:
             return b"BUSY currently processing crawler request\r\n"
         upkeep.start_crawling(True)

@@ -26,8 +26,9 @@ TOO_MANY = b"ERROR Too many open connections\r\n"
 
 NO_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
 
-# strtol() steps over white space and a sign; memcached then wants the end or white space, and ignores what follows.
-_NUMBER = re.compile(rb"[ \t-\r]*([+-]?)([0-9]+)(?=[ \t-\r]|\Z)")
+# strtol() steps over white space and a sign; memcached then wants the end, which may be a NUL, or white space, and
+# ignores what follows.
+_NUMBER = re.compile(rb"[ \t-\r]*([+-]?)([0-9]+)(?=[ \t-\r\0]|\Z)")
 
 
 def word(name: bytes) -> int:
@@ -50,9 +51,9 @@ def long_number(text: bytes) -> int | None:
 
 
 def unsigned_number(text: bytes) -> int | None:
-    """strtoull(), refusing what is negative."""
+    """strtoull(), which takes what is negative modulo 2^64; memcached refuses it where that is above 2^63."""
     value = _number(text)
-    return value if value is not None and 0 <= value < 2**64 else None
+    return value % 2**64 if value is not None and (0 <= value < 2**64 or -(2**64) < value < -(2**63)) else None
 
 
 def short_number(text: bytes) -> int | None:

@@ -209,6 +209,22 @@ def test_idle_connections_are_closed(build: str) -> None:
         assert stat(running, b"")["idle_kicks"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        *((b"slabs automove " + level, b"OK\r\n") for level in (b"0", b"2", b"01")),
+        *((b"slabs automove " + level, b"CLIENT_ERROR bad command line format\r\n") for level in (b"x", b"-1", b"5a")),
+        *((b"slabs" + rest, b"ERROR\r\n") for rest in (b"", b" automove", b" automove 7", b" x")),
+        *((b"lru_crawler" + rest, b"ERROR\r\n") for rest in (b"", b" crawl", b" crawl 1 2", b" sleep 1 2", b" x")),
+        *((b"lru_crawler crawl " + of, b"BADCLASS invalid class id\r\n") for of in (b"x", b"0", b"500", b"1,x")),
+        *((b"lru_crawler crawl " + of, b"OK\r\n") for of in (b"all", b"1,2")),
+    ],
+)
+def test_an_operators_words_are_answered_as_by_memcached(build: str, command: bytes, answer: bytes) -> None:
+    with served(appliance("memcached", build)) as running:
+        assert running.ask(command + b"\r\n") == answer
+
+
 def test_who_left_a_line_unfinished_is_idle_and_a_value_is_awaited(build: str) -> None:
     with served(appliance("memcached", build), ["-o", "idle_timeout=10"]) as running:
         line, value = running.connect(), running.connect()

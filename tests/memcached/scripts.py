@@ -60,6 +60,8 @@ ms YmI= 1 b|9|ma YmI= b v|me YmI= b|ma YmI= b v|me YmI= b|ms YmI= 1 MP b|9|me Ym
 +|y|me YmM= b
 mg YmQ= b N0 k|me YmQ= b|ma YmU= b N0 |me YmU= b|ms YmY= 1 b|x|touch bf 0|me YmY= b|gat 0 bf|md YmY= I b|me YmY= b
 ms i1 1 T0|7|md i1 I|ma i1 MD v|mg i1 v k|ma i1 D9 v|mg i1 v k
+set e1 -9223372036854775809 0 1|7|get e1|incr e1 -9223372036854775809|incr e1 -9223372036854775808
++|incr e1 -18446744073709551615|incr e1 -18446744073709551616|ma e1 D-18446744073709551615 v
 stats bogus|stats noreply|stats reset noreply|stats detail
 """
 
@@ -106,3 +108,4 @@ TEXT_SCRIPTS += [
     [b"set %b 0 0 %d\r\n%b\r\n" % (key, size, b"1".ljust(size)), b"incr %b 1\r\n" % key, b"ma %b C99\r\n" % key]
     for key, size in ((b"p", 524_228), (b"q", 524_229))
 ]
+TEXT_SCRIPTS += [[b"set e2 0 0 4\r\n12\0x\r\n", b"mn\r\n", b"incr e2 1\r\n", b"incr e2 1\0x\r\n", b"get e2\r\n"]]
