@@ -181,13 +181,13 @@ class Store(Memory):
             item.unique = 0
 
     def flush(self, when: int) -> None:
-        """Items stored before `when` are gone from then on; memcached's arithmetic, which looks two seconds back."""
-        self.flushed_at = when - 2
-        if self.flushed_at <= self.now:
+        """Items stored before `when` are gone from then on. With memcached's arithmetic: the second before is the last
+        that is looked at, and uniques tell what came in this one; without uniques, what comes in it is gone, too."""
+        self.flushed_at = when - 1 if self.numbers else when
+        self.flushed_unique = 0
+        if self.numbers and self.flushed_at <= self.now:
             self.flushed_unique = self.next_unique
             self.next_unique += 1
-        else:
-            self.flushed_unique = 0
 
     def reset_counters(self) -> None:
         Memory.reset_counters(self)

@@ -1,13 +1,12 @@
 """What a server answers to the bytes of one connection: over the kernel's loopback, or on the memory wire."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.memcached.compare import Ask
 from tests.memcached.debian import debian
 from tests.support.appliances import Served, appliance, served
-
-Ask = Callable[[bytes, bytes], bytes]
 
 
 class KernelPeer:
@@ -32,7 +31,6 @@ class KernelPeer:
 
     @contextmanager
     def connection(self) -> Iterator[Ask]:
-        """One that is kept: what is sent, and the end of its answer. That comes, unless the server closes before."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
 
             def ask(data: bytes, until: bytes) -> bytes:
@@ -73,7 +71,9 @@ class WirePeer:
 
 
 @contextmanager
-def debian_and_ours(build: str, options: tuple[str, ...] = ()) -> Iterator[tuple[KernelPeer, WirePeer]]:
-    """Both started with the options, Debian's in the network namespace that the caller is in."""
-    with debian(11311, *options) as port, served(appliance("memcached", build), options) as running:
+def debian_and_ours(
+    build: str, options: tuple[str, ...] = (), debians: tuple[str, ...] = ()
+) -> Iterator[tuple[KernelPeer, WirePeer]]:
+    """Both started with the options, Debian's with some of its own and in the network namespace of the caller."""
+    with debian(11311, *options, *debians) as port, served(appliance("memcached", build), options) as running:
         yield KernelPeer(port), WirePeer(running)

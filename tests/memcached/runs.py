@@ -81,7 +81,7 @@ RUNS = (
 )
 GENERATED = 2000  # sequences of either kind, after the scripts
 
-Start = Callable[[tuple[str, ...]], AbstractContextManager[tuple[Peer, Peer]]]
+Start = Callable[..., AbstractContextManager[tuple[Peer, Peer]]]
 Difference = tuple[Sequence[bytes], bytes, bytes]
 
 
