@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 OK = b"OK\r\n"
 BAD_EXPTIME = b"CLIENT_ERROR invalid exptime argument\r\n"
 SMALLEST_LIMIT, LARGEST_LIMIT = 8, 1_000_000_000  # MiB, of cache_memlimit
+MOST_VERBOSE = 2
 
 
 def _quiet(command: Callable[[Session, Store, list[bytes]], bytes], from_word: int = 1) -> Command:
@@ -128,7 +129,11 @@ def flush_all(session: Session, store: Store, tokens: list[bytes]) -> bytes:
 
 
 def verbosity(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    return BAD_FORMAT if unsigned_number(tokens[1]) is None else OK
+    level = unsigned_number(tokens[1])
+    if level is None:
+        return BAD_FORMAT
+    session.worker.verbosity = min(level, MOST_VERBOSE)
+    return OK
 
 
 def cache_memlimit(session: Session, store: Store, tokens: list[bytes]) -> bytes:

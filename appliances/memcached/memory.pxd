@@ -24,7 +24,7 @@ cdef class Memory(Representative):
     cdef public uint64_t hot_percent         # of `used`, at most
     cdef public uint64_t warm_percent
     cdef Item mark                           # in a ring, where crawl() goes on; None: it begins with the first ring
-    cdef int64_t flushed_at                  # items stored until then are gone, once it is past; 0: none
+    cdef public int64_t flushed_at           # items stored until then are gone, once it is past; 0: none
     cdef uint64_t flushed_unique             # as are items with a smaller `unique`
     cdef readonly Item last                  # what came last, while it is there
     cdef readonly dict counts                # of rarer events, by name; what concerns an item, by its class, too:

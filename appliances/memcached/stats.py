@@ -73,8 +73,11 @@ def general(worker: Worker, store: Store) -> Report:
         "moves_to_warm": sum(tally.left for tally in cold),
         "moves_within_lru": sum(tally.stayed for tally in warm),
     }
+    upkeep = worker.upkeep
+    crawls = dict.fromkeys(("lru_crawler_running", "lru_crawler_starts"), upkeep.crawling)
+    shown = {"idle_kicks": upkeep.idle_timeout, **crawls}
     for pair in _in_order("general", known, worker.counts, store.counts):
-        if pair[0] != "idle_kicks" or worker.upkeep.idle_timeout:
+        if shown.get(pair[0], True):
             yield pair
 
 
@@ -90,7 +93,8 @@ def settings(worker: Worker, store: Store) -> Report:
         "tcpport": options.port,
         "udpport": options.udp_port,
         "inter": ",".join(options.listen) or "NULL",
-        "verbosity": options.verbose,
+        "verbosity": worker.verbosity,
+        "oldest": store.flushed_at,
         "evictions": "on" if store.evicts else "off",
         "shutdown_command": _yes(options.enable_shutdown),
         "reqs_per_event": worker.requests_per_event,

@@ -29,6 +29,7 @@ cdef class Worker:
     cdef readonly uint64_t began_ns          # when the worker was made, on the event manager's clock
     cdef readonly int requests_per_event     # -R
     cdef readonly int max_connections        # -c
+    cdef public int verbosity                # what `verbosity` set: only told of
     cdef public set sessions                 # those that are connected
     cdef public uint64_t held                # bytes of their commands whose rest is to come
     cdef public uint64_t total_connections

@@ -36,6 +36,7 @@ class Worker:
         self.options = options
         self.requests_per_event = options.max_reqs_per_event
         self.max_connections = options.conn_limit
+        self.verbosity = options.verbose
         self.began = began - FIRST_SECOND
         self.began_ns = self.events().now
         self.reply = Chain()
