@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from appliances.memcached.admin import ADMIN
 from appliances.memcached.binary import Binary
 from appliances.memcached.commands import COMMANDS
 from appliances.memcached.meta import Meta
@@ -49,7 +48,7 @@ class Memcached(Appliance):
         store = self.node.create_ebb(lambda core, ebb_id: self._make_store())
         self.worker = Worker(EbbRef(store), options, began=self.wall_clock.nanoseconds() // 1_000_000_000)
         meta = Meta()
-        self.worker.text = Text({**COMMANDS, **ADMIN, **meta.commands}, meta)
+        self.worker.text = Text({**COMMANDS, **meta.commands}, meta)
         self.worker.binary = Binary()
         chosen = {"ascii": self.worker.text, "binary": self.worker.binary}.get(options.protocol)
         if chosen is not None:

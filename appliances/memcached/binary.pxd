@@ -10,7 +10,7 @@ from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 
 cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
-cdef uint64_t KEY_MAX, HEADER_BYTES, MOST_EXTRAS
+cdef uint64_t KEY_MAX, HEADER_BYTES
 cdef int ENOENT, EEXISTS, E2BIG, EINVAL, ENOT_STORED, BAD_DELTA, AUTH_ERROR, UNKNOWN, ENOMEM
 
 
@@ -44,5 +44,3 @@ cdef class Binary(Protocol):
     cdef int _store(self, Session session, Worker worker, Store store) except -1
     cdef bytes _stat(self, Worker worker, Store store)
     cdef bytes stored(self, Session session, Worker worker, Store store, int result)
-    cdef bint completes(self, Worker worker, Chain data) except -1
-    cdef int bound(self, Session session, Worker worker, Chain waiting) except -1

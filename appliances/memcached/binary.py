@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
+from appliances.memcached import words
 from appliances.memcached.protocol import Protocol
 from appliances.memcached.stats import named
-from appliances.memcached.words import (
-    ADD,
-    APPEND,
-    CAS,
-    CREATED,
-    EXISTS,
-    KEY_MAX,
-    NO_MEMORY,
-    NOT_A_NUMBER,
-    NOT_FOUND,
-    NOT_STORED,
-    PREPEND,
-    REPLACE,
-    SET,
-    STORED,
-    VERSION,
-)
+from appliances.memcached.words import ADD, CAS, CREATED, KEY_MAX, NO_MEMORY, NOT_STORED, REPLACE, STORED, VERSION
 
 if TYPE_CHECKING:
     from appliances.memcached.session import Session
@@ -31,8 +17,8 @@ if TYPE_CHECKING:
     from netapp.iobuf.chain import Chain
     from netapp.iobuf.cursor import Cursor
 
+_HEADER = Struct(">BBHBxHIIQ")
 HEADER_BYTES = 24
-MOST_EXTRAS = 20
 ENOENT, EEXISTS, E2BIG, EINVAL, ENOT_STORED, BAD_DELTA = 1, 2, 3, 4, 5, 6
 AUTH_ERROR, UNKNOWN, ENOMEM = 0x20, 0x81, 0x82
 TEXTS = {
@@ -64,12 +50,12 @@ FORMS: dict[int, tuple[bool, tuple[int, ...], bool]] = {
     STAT: (True, (0,), True),
 }
 # Of a result of the store, where it is the same for all verbs.
-STATUS = {NOT_FOUND: ENOENT, EXISTS: EEXISTS, NO_MEMORY: ENOMEM, NOT_A_NUMBER: BAD_DELTA}
+STATUS = {words.NOT_FOUND: ENOENT, words.EXISTS: EEXISTS, NO_MEMORY: ENOMEM, words.NOT_A_NUMBER: BAD_DELTA}
 
 
 class Binary(Protocol):
     def __init__(self) -> None:
-        self.modes = {SETS: SET, ADDS: ADD, REPLACES: REPLACE, APPENDS: APPEND, PREPENDS: PREPEND}
+        self.modes = {SETS: words.SET, ADDS: ADD, REPLACES: REPLACE, APPENDS: words.APPEND, PREPENDS: words.PREPEND}
         self.extras = self.key = b""
         self.writes = False
 
@@ -165,15 +151,7 @@ class Binary(Protocol):
 
     def _response(self, status: int, extra_bytes: int, key_bytes: int, body_bytes: int, unique: int) -> bytes:
         """Its header."""
-        return (
-            b"\x81%c" % self.opcode
-            + key_bytes.to_bytes(2)
-            + b"%c\0" % extra_bytes
-            + status.to_bytes(2)
-            + body_bytes.to_bytes(4)
-            + self.opaque.to_bytes(4)
-            + unique.to_bytes(8)
-        )
+        return _HEADER.pack(0x81, self.opcode, key_bytes, extra_bytes, status, body_bytes, self.opaque, unique)
 
     def _error(self, status: int) -> bytes:
         return self._failure(status, TEXTS[status])
@@ -268,9 +246,3 @@ class Binary(Protocol):
             key, text = name.encode(), str(value).encode()
             answer += self._response(0, 0, len(key), len(key) + len(text), 0) + key + text
         return answer
-
-    def completes(self, worker: Worker, data: Chain) -> bool:
-        return True
-
-    def bound(self, session: Session, worker: Worker, waiting: Chain) -> None:
-        pass

@@ -6,32 +6,9 @@ import string
 from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING
 
+from appliances.memcached import words
 from appliances.memcached.protocol import Protocol
-from appliances.memcached.words import (
-    ADD,
-    APPEND,
-    BAD_CHUNK,
-    BAD_FORMAT,
-    CAS,
-    CREATED,
-    ERROR,
-    EXISTS,
-    KEY_MAX,
-    NO_MEMORY,
-    NO_NUMBER,
-    NOT_A_NUMBER,
-    NOT_FOUND,
-    NOT_STORED,
-    OUT_OF_MEMORY,
-    PREPEND,
-    REPLACE,
-    SET,
-    STORED,
-    TOO_LARGE,
-    long_number,
-    lower_half,
-    unsigned_number,
-)
+from appliances.memcached.words import APPEND, BAD_FORMAT, CAS, CREATED, ERROR, KEY_MAX, NO_MEMORY, REPLACE, SET, STORED
 from netapp.iobuf.chain import Chain
 
 if TYPE_CHECKING:
@@ -43,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 19  # of a line
 LONGEST_OPAQUE = 32  # with its O
+LONGEST_VALUE = 0x7FFFFFFD
 DIGITS = (string.ascii_letters + string.digits + "+/=").encode()
 KNOWN = frozenset(b"bNTRlOPLkstcfvhuqFCMJDI")
 
@@ -115,11 +93,11 @@ class Flags:
 
     def _number(self, worker: Worker, store: Store, name: bytes, token: bytes) -> bytes | None:
         timed = name in b"NTR"
-        number = long_number(token) if timed else unsigned_number(token)
+        number = words.long_number(token) if timed else words.unsigned_number(token)
         if number is None:
             return self.error if name == b"F" and self.error is not None else NUMBERS[name]
         if timed:
-            number = worker.expires(store, lower_half(number))
+            number = worker.expires(store, words.lower_half(number))
         self.numbers[name] = number % 2**32 if name == b"F" else number
         return self.error
 
@@ -155,21 +133,23 @@ class Flags:
         return found
 
 
-def flags_of(worker: Worker, store: Store, words: list[bytes]) -> Flags | bytes:
-    """Of md and ma; or what is wrong."""
-    if len(words) < 2:
+def flags_of(worker: Worker, store: Store, tokens: list[bytes], first: int = 2) -> Flags | bytes:
+    """Of what comes behind the key; or what is wrong. `first`: 3 where a length comes before the flags."""
+    if len(tokens) < 2:
         return ERROR
-    if len(words[1]) > KEY_MAX:
+    if len(tokens[1]) > KEY_MAX or len(tokens) < first:
         return BAD_FORMAT
-    if len(words) > MOST_WORDS:
-        return error(b"options flags too long")
-    flags = Flags(worker, store, words[1], words[2:])
-    return flags if flags.error is None else error(b"invalid or duplicate flag")
+    if len(tokens) > MOST_WORDS:
+        return error(b"options flags are too long" if tokens[0] == b"mg" else b"options flags too long")
+    flags = Flags(worker, store, tokens[1], tokens[first:])
+    if flags.error is None or first == 3:
+        return flags
+    return flags.error if tokens[0] == b"mg" else error(b"invalid or duplicate flag")
 
 
 class Meta(Protocol):
     def __init__(self) -> None:
-        self.modes = {b"": SET, b"S": SET, b"E": ADD, b"A": APPEND, b"P": PREPEND, b"R": REPLACE}
+        self.modes = {b"": SET, b"S": SET, b"E": words.ADD, b"A": APPEND, b"P": words.PREPEND, b"R": REPLACE}
         self.commands: dict[bytes, Command] = {
             b"mg": self.get,
             b"ms": self.set,
@@ -179,17 +159,17 @@ class Meta(Protocol):
             b"mn": self.nothing,
         }
 
-    def nothing(self, session: Session, store: Store, words: list[bytes]) -> bytes:
+    def nothing(self, session: Session, store: Store, tokens: list[bytes]) -> bytes:
         worker = session.worker
         worker.reply.write(b"MN\r\n")
         worker.written = worker.reply.length  # at once, as memcached does
         return b""
 
-    def debug(self, session: Session, store: Store, words: list[bytes]) -> bytes:
+    def debug(self, session: Session, store: Store, tokens: list[bytes]) -> bytes:
         session.worker.count("cmd_meta")
-        if len(words) < 2 or len(words[1]) > KEY_MAX:
+        if len(tokens) < 2 or len(tokens[1]) > KEY_MAX:
             return BAD_FORMAT
-        key = decoded(words[1]) if len(words) > 2 and words[2][:1] == b"b" else words[1]
+        key = decoded(tokens[1]) if len(tokens) > 2 and tokens[2][:1] == b"b" else tokens[1]
         if not key:
             return BAD_FORMAT
         item = store.find(key)
@@ -205,17 +185,11 @@ class Meta(Protocol):
             item.counted,
         )
 
-    def get(self, session: Session, store: Store, words: list[bytes]) -> bytes:
+    def get(self, session: Session, store: Store, tokens: list[bytes]) -> bytes:
         worker = session.worker
-        if len(words) < 2:
-            return ERROR
-        if len(words[1]) > KEY_MAX:
-            return BAD_FORMAT
-        if len(words) > MOST_WORDS:
-            return error(b"options flags are too long")
-        flags = Flags(worker, store, words[1], words[2:])
-        if flags.error is not None:
-            return flags.error
+        flags = flags_of(worker, store, tokens)
+        if isinstance(flags, bytes):
+            return flags
         item = store.find(flags.key)
         created = False
         if item is None:
@@ -250,19 +224,13 @@ class Meta(Protocol):
             item.write_to(worker.reply, True)
         return b""
 
-    def set(self, session: Session, store: Store, words: list[bytes]) -> bytes:
-        worker = session.worker
-        if len(words) < 2:
-            return ERROR
-        if len(words[1]) > KEY_MAX or len(words) == 2:
+    def set(self, session: Session, store: Store, tokens: list[bytes]) -> bytes:
+        flags = flags_of(session.worker, store, tokens, 3)
+        if isinstance(flags, bytes):
+            return flags
+        length = words.short_number(tokens[2])
+        if length is None or not 0 <= length <= LONGEST_VALUE:
             return BAD_FORMAT
-        if len(words) > MOST_WORDS:
-            return error(b"options flags too long")
-        number = long_number(words[2])
-        length = -1 if number is None else lower_half(number)
-        if not 0 <= length <= 0x7FFFFFFD:
-            return BAD_FORMAT
-        flags = Flags(worker, store, words[1], words[3:])
         numbers = flags.numbers
         mode = self.modes.get(flags.mode, 0)
         wrong = flags.error
@@ -272,7 +240,7 @@ class Meta(Protocol):
             wrong = LONG_OPAQUE
         if wrong is None and not store.fits(flags.key, numbers.get(b"F", 0), length):
             store.refuse("store_too_large", SET, flags.key)
-            wrong = TOO_LARGE
+            wrong = words.TOO_LARGE
         if wrong is not None:
             session.swallow(length + 2, wrong)
             return b""
@@ -289,20 +257,20 @@ class Meta(Protocol):
         session.extra = None
         assert isinstance(flags, Flags)
         if result == 0:
-            return BAD_CHUNK
+            return words.BAD_CHUNK
         if result == NO_MEMORY:
             store.refuse("store_no_memory", SET, session.key)
-            return OUT_OF_MEMORY
+            return words.OUT_OF_MEMORY
         item = store.last if result == STORED else None
         if item is not None:
-            item.binary = flags.binary and session.mode not in (APPEND, PREPEND)  # which make items of their own
+            item.binary = flags.binary and session.mode not in (APPEND, words.PREPEND)  # which make items of their own
             if b"q" in flags.given:
                 return b""
         echo = flags.returned(b"Okc", item, store.now, flags.binary, False) or b""
-        return {STORED: b"HD", EXISTS: b"EX", NOT_FOUND: b"NF"}.get(result, b"NS") + echo + b"\r\n"
+        return {STORED: b"HD", words.EXISTS: b"EX", words.NOT_FOUND: b"NF"}.get(result, b"NS") + echo + b"\r\n"
 
-    def delete(self, session: Session, store: Store, words: list[bytes]) -> bytes:
-        flags = flags_of(session.worker, store, words)
+    def delete(self, session: Session, store: Store, tokens: list[bytes]) -> bytes:
+        flags = flags_of(session.worker, store, tokens)
         if isinstance(flags, bytes):
             return flags
         echo = flags.returned(b"Ok", None, 0, flags.binary, False)
@@ -320,8 +288,8 @@ class Meta(Protocol):
             store.delete(flags.key, 0)
         return b"" if b"q" in flags.given else b"HD" + echo + b"\r\n"
 
-    def arithmetic(self, session: Session, store: Store, words: list[bytes]) -> bytes:
-        flags = flags_of(session.worker, store, words)
+    def arithmetic(self, session: Session, store: Store, tokens: list[bytes]) -> bytes:
+        flags = flags_of(session.worker, store, tokens)
         if isinstance(flags, bytes):
             return flags
         if flags.mode not in (b"", b"I", b"+", b"D", b"-"):
@@ -329,11 +297,11 @@ class Meta(Protocol):
         numbers, up = flags.numbers, flags.mode not in (b"D", b"-")
         initial = numbers.get(b"J", 0) if b"N" in numbers else None
         result = store.delta(flags.key, up, numbers.get(b"D", 1), numbers.get(b"C", 0), initial, 0)
-        if result == NOT_A_NUMBER:
-            return NO_NUMBER
+        if result == words.NOT_A_NUMBER:
+            return words.NO_NUMBER
         if result == NO_MEMORY:
             return b"SERVER_ERROR out of memory\r\n"
-        if result == NOT_STORED:
+        if result == words.NOT_STORED:
             return b"SERVER_ERROR Out of memory allocating new item\r\n"
         there = result == STORED or result == CREATED
         known = b"ctTNOk" if there else b"Ok"
@@ -341,7 +309,7 @@ class Meta(Protocol):
         if returned is None:
             return LONG_OPAQUE
         if not there:
-            return (b"NF" if result == NOT_FOUND else b"EX") + returned + b"\r\n"
+            return (b"NF" if result == words.NOT_FOUND else b"EX") + returned + b"\r\n"
         if b"q" in flags.given and result == STORED:
             return b""
         digits = b"%d" % store.number

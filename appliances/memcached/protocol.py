@@ -20,10 +20,10 @@ class Protocol:
         raise NotImplementedError
 
     def completes(self, worker: Worker, data: Chain) -> bool:
-        raise NotImplementedError
+        return True
 
     def bound(self, session: Session, worker: Worker, waiting: Chain) -> None:
-        raise NotImplementedError
+        pass
 
 
 class Negotiation(Protocol):

@@ -5,32 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from appliances.memcached import words
 from appliances.memcached.protocol import Protocol
-from appliances.memcached.words import (
-    ADD,
-    APPEND,
-    BAD_CHUNK,
-    BAD_FORMAT,
-    CAS,
-    END,
-    ENOUGH,
-    ERROR,
-    EXISTS,
-    KEY_MAX,
-    NO_MEMORY,
-    NOT_FOUND,
-    NOT_STORED,
-    OUT_OF_MEMORY,
-    PREPEND,
-    REPLACE,
-    SET,
-    STORED,
-    TOO_LARGE,
-    long_number,
-    lower_half,
-    unsigned_number,
-    word,
-)
+from appliances.memcached.words import BAD_FORMAT, CAS, END, ENOUGH, ERROR, KEY_MAX, NO_MEMORY, SET, STORED
 from netapp.iobuf.chain import Chain
 
 if TYPE_CHECKING:
@@ -40,17 +17,19 @@ if TYPE_CHECKING:
     from appliances.memcached.worker import Worker
     from netapp.iobuf.cursor import Cursor
 
-GET, GETS, BGET, SET_WORD, CAS_WORD, NOREPLY = (
-    word(b"get"),
-    word(b"gets"),
-    word(b"bget"),
-    word(b"set"),
-    word(b"cas"),
-    word(b"noreply"),
-)
+GET, GETS, BGET, SET_WORD, NOREPLY = map(words.word, (b"get", b"gets", b"bget", b"set", b"noreply"))
+STORES = (b"set", b"add", b"replace", b"cas", b"append", b"prepend")  # in the order of SET, ADD, ...
 STORED_LINE = b"STORED\r\n"
+NOT_STORED_LINES = {
+    words.BAD_DATA: words.BAD_CHUNK,
+    words.NOT_STORED: b"NOT_STORED\r\n",
+    words.EXISTS: b"EXISTS\r\n",
+    words.NOT_FOUND: b"NOT_FOUND\r\n",
+    NO_MEMORY: words.OUT_OF_MEMORY,
+}
 LONGEST_LINE = 2048  # but for get and gets
 LONGEST_GET = 1 << 20
+LONGEST_VALUE = 0x7FFFFFFD
 
 Command = Callable[["Session", "Store", list[bytes]], bytes | None]
 
@@ -71,25 +50,7 @@ class Text(Protocol):
     def __init__(self, commands: Mapping[bytes, Command], meta: Protocol) -> None:
         self.commands = dict(commands)
         self.meta = meta
-        self.modes = {
-            word(name): mode
-            for name, mode in (
-                (b"set", SET),
-                (b"add", ADD),
-                (b"replace", REPLACE),
-                (b"cas", CAS),
-                (b"append", APPEND),
-                (b"prepend", PREPEND),
-            )
-        }
-        self.answers = {
-            0: BAD_CHUNK,
-            STORED: STORED_LINE,
-            NOT_STORED: b"NOT_STORED\r\n",
-            EXISTS: b"EXISTS\r\n",
-            NOT_FOUND: b"NOT_FOUND\r\n",
-            NO_MEMORY: OUT_OF_MEMORY,
-        }
+        self.modes = {words.word(name): mode for mode, name in enumerate(STORES, SET)}
 
     def command(self, session: Session, worker: Worker, store: Store, cursor: Cursor, data: Chain) -> bool:
         if not cursor.line():
@@ -113,16 +74,13 @@ class Text(Protocol):
                     cursor.end_line()
                     return True
                 item = None
-            if not self.get(session, worker, store, cursor, worker.reply, verb == GETS, item):
+            if not self.get(session, worker, store, verb == GETS, item):
                 return False
             cursor.end_line()
             return True
-        if verb == SET_WORD:
-            self.storage(session, worker, store, cursor, SET, start, data)
-            return True
-        mode = self.modes.get(verb, 0)
+        mode = SET if verb == SET_WORD else self.modes.get(verb, 0)
         if mode != 0:
-            self.storage(session, worker, store, cursor, mode, start, data)
+            self.storage(session, store, cursor, mode, start, data)
             return True
         tokens = tokens_of(cursor, start, data)
         cursor.end_line()
@@ -134,17 +92,10 @@ class Text(Protocol):
         worker.reply.write(answer)
         return True
 
-    def get(
-        self,
-        session: Session,
-        worker: Worker,
-        store: Store,
-        cursor: Cursor,
-        reply: Chain,
-        unique: bool,
-        item: Item | None,
-    ) -> bool:
+    def get(self, session: Session, worker: Worker, store: Store, unique: bool, item: Item | None) -> bool:
         """`item`: of the first key. False: the rest of the line waits for its turn."""
+        cursor = worker.cursor
+        reply = worker.reply
         items = store.items
         length = cursor.token_length
         if length == 0:
@@ -172,9 +123,7 @@ class Text(Protocol):
         worker.written = reply.length  # at once, as memcached does
         return True
 
-    def storage(
-        self, session: Session, worker: Worker, store: Store, cursor: Cursor, mode: int, start: int, data: Chain
-    ) -> None:
+    def storage(self, session: Session, store: Store, cursor: Cursor, mode: int, start: int, data: Chain) -> None:
         """The line of a storage command. What is not as clients usually write it is looked at again, as C would."""
         key = cursor.token()
         flags = cursor.number()
@@ -182,77 +131,54 @@ class Text(Protocol):
         length = cursor.number()
         unique = cursor.number() if mode == CAS else 0
         last = cursor.word() if cursor.more() else 0
-        if (
-            key is None
-            or length < 0
-            or flags < 0
-            or exptime < 0
-            or unique < 0
-            or flags >> 32 != 0
-            or exptime >> 31 != 0
-            or length > 0x7FFFFFFD
-            or len(key) > KEY_MAX
-            or (last != 0 and last != NOREPLY)
-            or cursor.more()
-        ):
-            tokens = tokens_of(cursor, start, data)
-            worker.reply.write(self.odd_storage(session, worker, store, mode, tokens))
+        in_range = (flags | exptime | length | unique) >= 0 and flags >> 32 == 0 and exptime >> 31 == 0
+        ended = (last == 0 or last == NOREPLY) and not cursor.more()
+        if key is None or len(key) > KEY_MAX or not in_range or length > LONGEST_VALUE or not ended:
+            session.worker.reply.write(self.odd_storage(session, store, mode, tokens_of(cursor, start, data)))
         else:
             cursor.end_line()
             session.noreply = last == NOREPLY
             session.unique = unique
-            self.store_line(session, worker, store, mode, key, flags, exptime, length)
+            self.store_line(session, store, mode, key, flags, exptime, length)
 
-    def odd_storage(self, session: Session, worker: Worker, store: Store, mode: int, tokens: list[bytes]) -> bytes:
+    def odd_storage(self, session: Session, store: Store, mode: int, tokens: list[bytes]) -> bytes:
         """What is answered, where the line is not good."""
-        worker.cursor.end_line()
+        session.worker.cursor.end_line()
         numbers = 4 if mode == CAS else 3
         if not 2 + numbers <= len(tokens) <= 3 + numbers:
             return ERROR
         session.noreply = tokens[-1] == b"noreply"
-        flags, exptime, length = unsigned_number(tokens[2]), long_number(tokens[3]), long_number(tokens[4])
-        unique = unsigned_number(tokens[5]) if mode == CAS else 0
-        # memcached reads numbers of 64 bits and keeps the lower half.
-        kept = None if length is None else lower_half(length)
-        if (
-            flags is None
-            or exptime is None
-            or unique is None
-            or kept is None
-            or not 0 <= kept <= 0x7FFFFFFD
-            or len(tokens[1]) > KEY_MAX
-        ):
-            return b"" if session.noreply else BAD_FORMAT
+        flags, exptime = words.unsigned_number(tokens[2]), words.long_number(tokens[3])
+        length = words.short_number(tokens[4])
+        unique = words.unsigned_number(tokens[5]) if mode == CAS else 0
+        refused = b"" if session.noreply else BAD_FORMAT
+        if flags is None or exptime is None or length is None or unique is None:
+            return refused
+        if not 0 <= length <= LONGEST_VALUE or len(tokens[1]) > KEY_MAX:
+            return refused
         session.unique = unique
-        self.store_line(session, worker, store, mode, tokens[1], flags % 0x100000000, lower_half(exptime), kept)
+        # memcached reads numbers of 64 bits and keeps the lower half.
+        self.store_line(session, store, mode, tokens[1], flags % 0x100000000, words.lower_half(exptime), length)
         return b""
 
     def store_line(
-        self,
-        session: Session,
-        worker: Worker,
-        store: Store,
-        mode: int,
-        key: bytes,
-        flags: int,
-        exptime: int,
-        length: int,
+        self, session: Session, store: Store, mode: int, key: bytes, flags: int, exptime: int, length: int
     ) -> None:
         """The command's line was good: its value follows."""
         session.stale = False
         if length + len(key) + (4 if flags != 0 else 0) <= store.largest:
-            expires = worker.expires(store, exptime) if exptime != 0 else 0
+            expires = session.worker.expires(store, exptime) if exptime != 0 else 0
             session.begin(store, self, mode, key, flags, expires, length, False)
         else:
             store.refuse("store_too_large", mode, key)
-            session.swallow(length + 2, b"" if session.noreply else TOO_LARGE)
+            session.swallow(length + 2, b"" if session.noreply else words.TOO_LARGE)
 
     def stored(self, session: Session, worker: Worker, store: Store, result: int) -> bytes:
         if result == STORED:
             return b"" if session.noreply else STORED_LINE
         if result == NO_MEMORY:
             store.refuse("store_no_memory", session.mode, session.key)
-        return b"" if session.noreply else self.answers[result]
+        return b"" if session.noreply else NOT_STORED_LINES[result]
 
     def completes(self, worker: Worker, data: Chain) -> bool:
         worker.cursor.reset(data)
