@@ -212,7 +212,7 @@ class Binary(Protocol):
         return self._done(0)
 
     def _store(self, session: Session, worker: Worker, store: Store) -> None:
-        mode = CAS if self.unique != 0 and self.verb < APPENDS else self.modes[self.verb]
+        mode = CAS if self.unique != 0 and self.verb < APPENDS and store.numbers else self.modes[self.verb]
         length = self.body_bytes - self.key_bytes - self.extra_bytes
         flags = int.from_bytes(self.extras[:4])
         if not store.fits(self.key, flags, length):

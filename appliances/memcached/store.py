@@ -49,7 +49,7 @@ class Store(Memory):
                     self.count("cas_misses")
                     return NOT_FOUND
                 stale = stale and unique < old.unique
-                if unique != old.unique and not stale:
+                if (unique == 0 or unique != old.unique) and not stale:
                     self.count("cas_badval", old)
                     return EXISTS
                 if stale:
@@ -60,7 +60,7 @@ class Store(Memory):
                 if old is None:
                     return NOT_STORED
                 if mode != REPLACE:
-                    if unique != 0 and unique != old.unique:
+                    if unique != 0 and unique != old.unique and self.numbers:
                         return EXISTS
                     flags, expires = old.flags, old.expires
                     if not self.fits(key, flags, old.length() + data.length - 2):

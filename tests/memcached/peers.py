@@ -59,9 +59,9 @@ class WirePeer:
         client = self.running.connect()
 
         def ask(data: bytes, until: bytes) -> bytes:
-            before = len(client.received)
             self.running.send(client, data)
-            return client.received[before:]
+            received, client.received = client.received, b""
+            return received
 
         yield ask
         if not client.ended:
