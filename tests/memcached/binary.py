@@ -54,3 +54,13 @@ def _one(chance: random.Random, seed: int) -> bytes:
 def sequence(seed: int) -> list[bytes]:
     chance = random.Random(seed)
     return [_one(chance, seed) for _ in range(chance.randrange(1, 16))] + [request(NOOP)]
+
+
+def neat(request: bytes) -> bool:
+    """It is followed by the next one, whatever it is."""
+    opcode, key, extras = request[1], request[2:4], request[4]
+    if opcode in QUITS + SASL + UNKNOWN or len(request) > 1000:
+        return False
+    wants = {8: STORES, 20: COUNTS, 4: TOUCHES}.get(extras, JOINS + LOOKS + DELETES + FLUSHES + OTHERS)
+    keyed = opcode not in FLUSHES + OTHERS
+    return opcode in wants and keyed == (0 < int.from_bytes(key) <= 250)

@@ -42,6 +42,7 @@ ALLOWED = (
     (re.compile(rb"(?m)^STAT \d+:(?=listen_addr|addr|state|secs_)"), b"STAT #:", "descriptors of connections"),
     (re.compile(rb"(?<= )t\d+(?=[ \r])"), b"t#", "seconds left: the servers' clocks tick at different moments"),
     (re.compile(rb"(?<= )l\d+(?=[ \r])"), b"l#", "seconds since the last access, as above"),
+    (re.compile(rb"(?<= )(exp|la)=\d+"), rb"\1=#", "seconds that me tells of, as above"),
 )
 
 

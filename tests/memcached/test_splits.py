@@ -24,19 +24,7 @@ def _text(seeds: range) -> list[bytes]:
 
 def _binary(seeds: range) -> list[bytes]:
     """Without requests that are malformed, as above, and with values short enough to be cut everywhere."""
-    return [b"".join(request for request in binary.sequence(seed) if neat(request)) for seed in seeds]
-
-
-def neat(request: bytes) -> bool:
-    """It is followed by the next one, whatever it is."""
-    opcode, key, extras = request[1], request[2:4], request[4]
-    if opcode in binary.QUITS + binary.SASL + binary.UNKNOWN or len(request) > 1000:
-        return False
-    wants = {8: binary.STORES, 20: binary.COUNTS, 4: binary.TOUCHES}.get(
-        extras, binary.JOINS + binary.LOOKS + binary.DELETES + binary.FLUSHES + binary.OTHERS
-    )
-    keyed = opcode not in binary.FLUSHES + binary.OTHERS
-    return opcode in wants and keyed == (0 < int.from_bytes(key) <= 250)
+    return [b"".join(request for request in binary.sequence(seed) if binary.neat(request)) for seed in seeds]
 
 
 @pytest.mark.parametrize("scripts", [_text(BYTE_BY_BYTE), _binary(BYTE_BY_BYTE)], ids=["text", "binary"])
@@ -50,7 +38,7 @@ def test_byte_by_byte(peers: Peers, scripts: list[bytes]) -> None:
 def _repeatable(seeds: range) -> list[bytes]:
     """Without what makes a number shorter: it is padded unless a reply that is not yet written refers to it."""
     shorter = (0x06, 0x16)
-    scripts = ([request for request in binary.sequence(seed) if neat(request)] for seed in seeds)
+    scripts = ([request for request in binary.sequence(seed) if binary.neat(request)] for seed in seeds)
     return [
         b"".join(one for one in requests if one[1] not in shorter and one[24:32] != b"\xff" * 8) for requests in scripts
     ]
@@ -70,7 +58,7 @@ def test_both_protocols_at_once_on_one_port(peers: Peers) -> None:
     fence = binary.request(binary.NOOP, opaque=FENCE_OPAQUE)
     for seed in range(40_001, 40_301):
         commands = generate.sequence(seed, long_keys=False, wrong_lengths=False)
-        requests = [request for request in binary.sequence(seed) if neat(request)]
+        requests = [request for request in binary.sequence(seed) if binary.neat(request)]
         replies: list[list[bytes]] = []
         for peer in peers:
             with peer.connection() as text, peer.connection() as other:
