@@ -40,7 +40,7 @@ class Memcached(Appliance):
         secret = self.node.platform.entropy.random_bytes(16)
         store = Store(options.memory_limit * MIB, secret, options.max_item_size, not options.disable_cas)
         store.evicts = not options.disable_evictions
-        store.hot_percent, store.warm_percent = options.more["hot_lru_pct"], options.more["warm_lru_pct"]
+        store.hot_percent, store.warm_percent = options.more.hot_lru_pct, options.more.warm_lru_pct
         return store
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from appliances.memcached.words import VERSION
@@ -136,12 +137,12 @@ class Options(Appliance.Options):
             raise ValueError("-I: cannot set item size limit higher than 1/2 of memory max (-m)")
         if not self.port and not self.udp_port:
             raise ValueError("-p 0 without -U: there is no port to listen on")
-        if self.more["hot_lru_pct"] + self.more["warm_lru_pct"] > 80:
+        if self.more.hot_lru_pct + self.more.warm_lru_pct > 80:
             raise ValueError("-o: hot_lru_pct + warm_lru_pct cannot be more than 80% combined")
         self.addresses  # noqa: B018 (raises ValueError)
 
     @cached_property
-    def more(self) -> dict[str, int]:
+    def more(self) -> SimpleNamespace:
         """The extended options, those that were not given too."""
         found = {name: numbers[0] if numbers else 0 for name, (_, numbers, _) in _EXTENDED.items()}
         found["lru_crawler"] = 1
@@ -149,7 +150,7 @@ class Options(Appliance.Options):
             found[name] = value
             if name.endswith("lru_crawler"):
                 found["lru_crawler"] = int(name == "lru_crawler")
-        return found
+        return SimpleNamespace(**found)
 
     @cached_property
     def addresses(self) -> list[tuple[str | None, int]]:

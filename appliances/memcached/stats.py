@@ -1,13 +1,15 @@
-"""What `stats` reports. The names are memcached's, in its order: they are in stats.txt, with what never changes here.
-
-What is not told of there or here is counted by name, and 0 where there is no such thing, as if none came.
+"""What `stats` reports. The names are memcached's, in its order: they are in stats.txt, with what never changes here,
+and behind a `=` where the value is found. What is not told of there or here is counted by name, and 0 where there is no
+such thing, as if none came.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from appliances.memcached.classes import CHUNKS, PAGE
@@ -27,18 +29,21 @@ _PARTS = Path(__file__).with_name("stats.txt").read_text().removeprefix("[").spl
 _NAMES = {part.partition("]")[0]: part.splitlines()[1:] for part in _PARTS}
 
 
-def _in_order(report: str, known: Mapping[str, object], *counts: Mapping[str, int]) -> Report:
+def _in_order(report: str, known: Mapping[str, object], *counts: Mapping[str, int], **where: object) -> Report:
     for line in _NAMES[report]:
         name, _, value = line.partition(" ")
-        yield name, known.get(name, value or sum(counted.get(name, 0) for counted in counts))
+        if value.startswith("= "):
+            found = attrgetter(value[2:])(SimpleNamespace(**where))
+            yield name, ("no", "yes")[found] if isinstance(found, bool) else found
+        else:
+            yield name, known.get(name, value or sum(counted.get(name, 0) for counted in counts))
 
 
 def general(worker: Worker, store: Store) -> Report:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     hot, warm, cold = (ring.tallies for ring in (store.hot, store.warm, store.cold))
     tallies = hot + warm + cold
-    hits, table = sum(tally.hits for tally in tallies), store.items.memory
-    places = table // _PLACE_BYTES
+    hits, places = sum(tally.hits for tally in tallies), store.items.memory // _PLACE_BYTES
     known = {
         "pid": os.getpid(),
         "uptime": store.now - _FIRST_SECOND,
@@ -46,74 +51,38 @@ def general(worker: Worker, store: Store) -> Report:
         "version": VERSION.decode(),
         "rusage_user": f"{usage.ru_utime:.6f}",
         "rusage_system": f"{usage.ru_stime:.6f}",
-        "max_connections": worker.max_connections,
         "curr_connections": len(worker.sessions),
-        "total_connections": worker.total_connections,
-        "rejected_connections": worker.rejected_connections,
         "connection_structures": len(worker.sessions),
         "cmd_get": hits + worker.get_misses,
         "cmd_set": sum(tally.sets for tally in hot),
         "get_hits": hits,
-        "get_misses": worker.get_misses,
-        "bytes_read": worker.bytes_read,
-        "bytes_written": worker.bytes_written,
-        "limit_maxbytes": store.limit,
-        "conn_yields": worker.yields,
         "hash_power_level": places.bit_length() - 1,
-        "hash_bytes": table,
         "hash_is_expanding": int(places & (places - 1) != 0),
         "lru_crawler_running": int(worker.upkeep.looked != 0),
-        "bytes": store.used,
         "curr_items": len(store),
-        "total_items": store.total_items,
         "evicted_unfetched": sum(tally.evicted_unfetched for tally in tallies),
         "evicted_active": sum(tally.evicted_active for tally in tallies),
-        "evictions": store.evictions,
         "moves_to_cold": sum(tally.left for tally in hot + warm),
         "moves_to_warm": sum(tally.left for tally in cold),
         "moves_within_lru": sum(tally.stayed for tally in warm),
     }
-    upkeep = worker.upkeep
-    crawls = dict.fromkeys(("lru_crawler_running", "lru_crawler_starts"), upkeep.crawling)
-    shown = {"idle_kicks": upkeep.idle_timeout, **crawls}
-    for pair in _in_order("general", known, worker.counts, store.counts):
+    crawls = dict.fromkeys(("lru_crawler_running", "lru_crawler_starts"), worker.upkeep.crawling)
+    shown = {"idle_kicks": worker.upkeep.idle_timeout, **crawls}
+    for pair in _in_order("general", known, worker.counts, store.counts, worker=worker, store=store):
         if shown.get(pair[0], True):
             yield pair
 
 
-def _yes(flag: object) -> str:
-    return "yes" if flag else "no"
-
-
 def settings(worker: Worker, store: Store) -> Report:
-    options, upkeep = worker.options, worker.upkeep
+    options = worker.options
     known = {
-        "maxbytes": store.limit,
-        "maxconns": worker.max_connections,
-        "tcpport": options.port,
-        "udpport": options.udp_port,
         "inter": ",".join(options.listen) or "NULL",
-        "verbosity": worker.verbosity,
-        "oldest": store.flushed_at,
         "evictions": "on" if store.evicts else "off",
-        "shutdown_command": _yes(options.enable_shutdown),
-        "reqs_per_event": worker.requests_per_event,
-        "cas_enabled": _yes(store.numbers),
-        "tcp_backlog": options.backlog,
         "binding_protocol": "auto-negotiate" if options.protocol == "auto" else options.protocol,
-        "item_size_max": store.max_item,
-        "hashpower_init": options.more["hashpower"],
-        "slab_automove": options.more["slab_automove"],
-        "slab_automove_window": options.more["slab_automove_window"],
-        "lru_crawler": _yes(upkeep.crawling),
-        "lru_crawler_sleep": upkeep.sleep,
-        "lru_crawler_tocrawl": upkeep.most,
-        "flush_enabled": _yes(not options.disable_flush_all),
-        "hot_lru_pct": store.hot_percent,
-        "warm_lru_pct": store.warm_percent,
-        "idle_timeout": upkeep.idle_timeout,
+        "lru_crawler": "yes" if worker.upkeep.crawling else "no",
+        "flush_enabled": "no" if options.disable_flush_all else "yes",
     }
-    return _in_order("settings", known)
+    return _in_order("settings", known, worker=worker, store=store)
 
 
 def connections(worker: Worker, store: Store) -> Report:

@@ -23,11 +23,11 @@ class Upkeep:
         self.appliance = appliance
         self.worker = worker
         more = worker.options.more
-        self.sleep = more["lru_crawler_sleep"]
-        self.most = more["lru_crawler_tocrawl"]
-        self.idle_timeout = more["idle_timeout"]
+        self.sleep = more.lru_crawler_sleep
+        self.most = more.lru_crawler_tocrawl
+        self.idle_timeout = more.idle_timeout
         self.looked = 0
-        self.crawling: Timer | None = self._later(ROUND, self.crawl) if more["lru_crawler"] else None
+        self.crawling: Timer | None = self._later(ROUND, self.crawl) if more.lru_crawler else None
         self.idling = self._later(self._idle_round(), self.close_idle) if self.idle_timeout else None
 
     def _later(self, delay: int, function: object) -> Timer:
