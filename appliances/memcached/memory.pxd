@@ -50,7 +50,7 @@ cdef class Memory(Representative):
     cdef int leave(self, Item item) except -1                # but the table
     cpdef object remove(self, Item item)
     cdef int _reclaim(self, Item item, str how) except -1
-    cpdef bint reserve(self, uint64_t size) except -1        # False: no room
+    cpdef object reserve(self, uint64_t size)                # MemoryError: no room
     cpdef object release(self, uint64_t size)
     # Looks at the next `most` items, the oldest first, and removes what has expired. False: it is through with all.
     @cython.locals(item=Item, ring=Ring)

@@ -217,12 +217,11 @@ class Memory(Representative):
         if self.used + (self.used >> 3) + 3 * self.items.memory + self.reserved > self.limit:
             self.items.crowd()
 
-    def reserve(self, size: int) -> bool:
+    def reserve(self, size: int) -> None:
         """For a value whose first bytes have arrived: release() gives it back before the item takes it."""
         if not self.room(size):
-            return False
+            raise MemoryError("-m is reached, and nothing is evicted")
         self.reserved += size
-        return True
 
     def release(self, size: int) -> None:
         self.reserved -= size

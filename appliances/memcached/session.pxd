@@ -18,7 +18,7 @@ cdef uint64_t ENOUGH, SMALL_PIECE, MOST_HELD, FIRST_SECOND
 cdef class Session(TcpHandler):
     cdef readonly Worker worker
     cdef public Protocol protocol
-    cdef readonly Chain waiting              # received, and not worked on yet; None: nothing
+    cdef public Chain waiting                # received, and not worked on yet; None: nothing
     cdef public bint yielded                 # whole commands may be in `waiting`; a later event goes on
     cdef bint blocked                        # the same, when the send queue has room
     cdef public bint leaving                 # no more commands are read
@@ -53,12 +53,14 @@ cdef class Session(TcpHandler):
     cpdef object leave(self)
     cpdef object serve(self, Chain data)     # what came otherwise than over a connection
     cpdef object wait_turn(self)             # with more to do in `waiting`
-    cpdef Chain take_waiting(self)
     @cython.locals(waiting=Chain, store=Store, length=uint64_t, complete=bint)
     cdef Chain gather(self, Chain data)
     @cython.locals(worker=Worker)
     cdef int hold(self, uint64_t length) except -1
     cdef int let_go(self) except -1
+    cdef int end(self) except -1             # nothing more is read
+    @cython.final
+    cdef inline int give_back(self) except -1       # what was reserved for a value
     cdef int refuse(self) except -1
     @cython.locals(worker=Worker, store=Store, cursor=Cursor, reply=Chain, length=uint64_t, left=int, start=uint64_t)
     cdef int work(self, Chain data) except -1

@@ -40,9 +40,7 @@ class Session(TcpHandler):
         worker = self.worker
         worker.total_connections += 1
         worker.sessions.add(self)
-        store = worker.store.get()
-        worker.tick(store)
-        self.last_command = store.now
+        self.last_command = worker.tick().now
         self.connection.keepalive()  # as memcached's sockets: who vanished would count for ever
         if len(worker.sessions) > worker.max_connections:
             worker.rejected_connections += 1
@@ -71,18 +69,17 @@ class Session(TcpHandler):
 
     def closed(self, error: OSError | None) -> None:
         self.worker.sessions.discard(self)
-        self.leaving = True
-        self.waiting = None
-        self.let_go()
-        if self.reserved:
-            self.worker.store.get().release(self.reserved)
-            self.reserved = 0
+        self.end()
+        self.give_back()
 
     def leave(self) -> None:
+        self.end()
+        self.close()
+
+    def end(self) -> None:
         self.leaving = True
         self.waiting = None
         self.let_go()
-        self.close()
 
     def serve(self, data: Chain) -> None:
         self.work(data)
@@ -91,11 +88,6 @@ class Session(TcpHandler):
         self.worker.yields += 1
         self.pause()
         self.worker.events().spawn(self.go_on)
-
-    def take_waiting(self) -> Chain | None:
-        waiting = self.waiting
-        self.waiting = None
-        return waiting
 
     def go_on(self) -> None:
         """After having yielded: the rest of what was received."""
@@ -109,8 +101,9 @@ class Session(TcpHandler):
                 self.blocked = True
                 return
             self.yielded = False
-            data = self.take_waiting()
+            data = self.waiting
             assert data is not None
+            self.waiting = None
             self.most -= 1  # memcached counts from the second command on of those that were just read
             self.work(data)
             self.most += 1
@@ -136,8 +129,7 @@ class Session(TcpHandler):
         complete = self.mode == 0 and self.protocol.completes(self.worker, data)
         try:
             if self.mode > 0:
-                if not store.reserve(length):
-                    raise MemoryError
+                store.reserve(length)
                 self.reserved += length
             if length < SMALL_PIECE:
                 waiting.write(data.tobytes())
@@ -226,30 +218,28 @@ class Session(TcpHandler):
     def begin(
         self, store: Store, storing: Protocol, mode: int, key: bytes, flags: int, expires: int, length: int, raw: bool
     ) -> None:
-        self.storing = storing
-        self.mode = mode
-        self.key = key
-        self.flags = flags
-        self.expires = expires
-        self.raw = raw
+        self.storing, self.mode, self.key, self.flags, self.expires, self.raw = storing, mode, key, flags, expires, raw
         self.awaited = length if raw else length + 2
         size = self.worker.cursor.remaining()
         if size < self.awaited:
-            if store.reserve(size):
+            try:
+                store.reserve(size)
                 self.reserved = size
-            else:
+            except MemoryError:
                 self.no_room(store)
+
+    def give_back(self) -> None:
+        if self.reserved != 0:
+            self.worker.store.get().release(self.reserved)
+            self.reserved = 0
 
     def no_room(self, store: Store) -> None:
         """For the value that is arriving."""
-        store.release(self.reserved)
-        self.reserved = 0
+        self.give_back()
         self.swallow(self.awaited, self.storing.stored(self, self.worker, store, NO_MEMORY))
 
     def swallow(self, length: int, answer: bytes) -> None:
-        self.mode = SWALLOW
-        self.awaited = length
-        self.answer = answer
+        self.mode, self.awaited, self.answer = SWALLOW, length, answer
 
     def value(self, store: Store) -> bool:
         """Stores or drops the value at the cursor; False: not all of it is there."""
@@ -267,9 +257,7 @@ class Session(TcpHandler):
             return True
         if size < self.awaited:
             return False
-        if self.reserved != 0:
-            store.release(self.reserved)
-            self.reserved = 0
+        self.give_back()
         value = worker.value
         if value.length != 0:  # of an event that an exception ended
             value.discard(value.length)

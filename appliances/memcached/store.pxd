@@ -5,10 +5,8 @@ from appliances.memcached.item cimport Item, Maker
 from appliances.memcached.memory cimport Memory
 from netapp.iobuf.chain cimport Chain
 
-cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND
-cdef int STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
-cdef uint64_t BESIDE, JOINED, CHUNKED
-cdef bytes CRLF
+cdef int SET, ADD, CAS, APPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY
+cdef uint64_t JOINED, CHUNKED
 
 
 cdef class Store(Memory):

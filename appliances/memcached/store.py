@@ -1,25 +1,9 @@
 """The item store: what commands do to items, whatever the protocol."""
 
+from appliances.memcached import words
 from appliances.memcached.item import Item, Maker
 from appliances.memcached.memory import Memory
-from appliances.memcached.words import (
-    ADD,
-    APPEND,
-    BESIDE,
-    CAS,
-    CREATED,
-    CRLF,
-    EXISTS,
-    JOINED,
-    NO_MEMORY,
-    NOT_A_NUMBER,
-    NOT_FOUND,
-    NOT_STORED,
-    REPLACE,
-    SET,
-    STORED,
-    unsigned_number,
-)
+from appliances.memcached.words import ADD, APPEND, CAS, EXISTS, JOINED, NO_MEMORY, NOT_FOUND, NOT_STORED, SET, STORED
 from netapp.iobuf.chain import Chain
 
 CHUNKED = 512 << 10  # bytes above which memcached's items lie in pieces, which it does not count in
@@ -28,7 +12,7 @@ CHUNKED = 512 << 10  # bytes above which memcached's items lie in pieces, which 
 class Store(Memory):
     def __init__(self, limit: int, secret: bytes, max_item: int = 1 << 20, numbers: bool = True) -> None:
         """`limit`: bytes; `secret`: 16 random bytes, without which nobody can make the table slow."""
-        beside = BESIDE if numbers else BESIDE - 8
+        beside = words.BESIDE if numbers else words.BESIDE - 8
         Memory.__init__(self, limit, secret, beside)
         self.max_item, self.largest, self.numbers = max_item, max_item - beside, numbers
         self.maker = Maker(beside)
@@ -59,7 +43,7 @@ class Store(Memory):
             elif mode != ADD:
                 if old is None:
                     return NOT_STORED
-                if mode != REPLACE:
+                if mode >= APPEND:
                     if unique != 0 and unique != old.unique and self.numbers:
                         return EXISTS
                     flags, expires = old.flags, old.expires
@@ -96,19 +80,19 @@ class Store(Memory):
                 self.put(key, 0, expires, Chain(b"%d\r\n" % initial))
             except MemoryError:
                 return NOT_STORED
-            return CREATED
+            return words.CREATED
         value = old.value() if old.counted <= CHUNKED else b""
         if value and unique != 0 and unique != old.unique:
             return EXISTS
-        number = unsigned_number(value)
+        number = words.unsigned_number(value)
         if number is None:
-            return NOT_A_NUMBER
+            return words.NOT_A_NUMBER
         self.count("incr_hits" if up else "decr_hits", old)
         self.number = (number + by) % 2**64 if up else max(number - by, 0)
         digits = b"%d" % self.number
         try:
             # As memcached's, which writes over the old digits, the value does not get shorter.
-            item = self.put(key, old.flags, old.expires, Chain(digits.ljust(len(value)) + CRLF))
+            item = self.put(key, old.flags, old.expires, Chain(digits.ljust(len(value)) + words.CRLF))
         except MemoryError:
             return NO_MEMORY
         if len(digits) <= len(value):
@@ -159,10 +143,8 @@ class Store(Memory):
                 self.items.put(key, old)
                 self.enter(old)
             raise MemoryError("-m is smaller than this item")
-        item.unique = 0
-        if self.numbers:
-            item.unique = self.next_unique
-            self.next_unique += 1
+        item.unique = self.next_unique if self.numbers else 0
+        self.next_unique += 1
         self.total_items += 1
         self.enter(item)
         return item
@@ -174,11 +156,8 @@ class Store(Memory):
             self.remove(item)
 
     def number_again(self, item: Item) -> None:
-        if self.numbers:
-            item.unique = self.next_unique
-            self.next_unique += 1
-        else:
-            item.unique = 0
+        item.unique = self.next_unique if self.numbers else 0
+        self.next_unique += 1
 
     def flush(self, when: int) -> None:
         """Items stored before `when` are gone from then on. With memcached's arithmetic: the second before is the last

@@ -70,5 +70,5 @@ class Datagrams(UdpHandler):
                 break
             session.yielded = False
             session.serve(data)
-            data = session.take_waiting() if session.yielded else None
+            data, session.waiting = session.waiting if session.yielded else None, None
         session.closed(None)

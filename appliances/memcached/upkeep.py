@@ -38,8 +38,7 @@ class Upkeep:
 
     def crawl(self) -> None:
         """A slice; the next follows after a pause, the next pass after a longer one."""
-        store = self.worker.store.get()
-        self.worker.tick(store)
+        store = self.worker.tick()
         self.looked += SLICE
         if self.looked == SLICE:
             self.worker.count("lru_crawler_starts")
@@ -59,8 +58,7 @@ class Upkeep:
         self.crawling, self.looked = None, 0
 
     def close_idle(self) -> None:
-        store = self.worker.store.get()
-        self.worker.tick(store)
+        store = self.worker.tick()
         for session in list(self.worker.sessions):
             if store.now - session.last_command > self.idle_timeout and session.mode == 0 and not session.yielded:
                 self.worker.count("idle_kicks")

@@ -41,5 +41,5 @@ cdef class Worker:
     cdef public dict counts                  # of the rarer commands, by name
     cpdef object count(self, str name)
     cpdef object drop_unwritten(self)        # as memcached does with some errors, whatever they were answers to
-    cpdef object tick(self, Store store)
+    cpdef Store tick(self)
     cpdef int64_t expires(self, Store store, int64_t exptime) except? -1

@@ -60,9 +60,11 @@ class Worker:
     def drop_unwritten(self) -> None:
         self.reply.drop_tail(self.reply.length - min(self.written, self.reply.length))
 
-    def tick(self, store: Store) -> None:
-        """The store's clock, to now."""
+    def tick(self) -> Store:
+        """The store, when it is not asked by a command: its clock shows now."""
+        store: Store = self.store.get()
         store.now = FIRST_SECOND + (store.core.now - self.began_ns) // 1_000_000_000
+        return store
 
     def expires(self, store: Store, exptime: int) -> int:
         """On the store's clock."""
