@@ -27,8 +27,8 @@ TOO_MANY = b"ERROR Too many open connections\r\n"
 NO_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
 
 # strtol() steps over white space and a sign; memcached then wants the end, which may be a NUL, or white space, and
-# ignores what follows.
-_NUMBER = re.compile(rb"[ \t-\r]*([+-]?)([0-9]+)(?=[ \t-\r\0]|\Z)")
+# ignores what follows. Nothing is looked at twice: a value can be a megabyte of white space.
+_NUMBER = re.compile(rb"[ \t-\r]*+([+-]?)([0-9]++)(?=[ \t-\r\0]|\Z)")
 
 
 def word(name: bytes) -> int:

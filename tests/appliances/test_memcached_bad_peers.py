@@ -8,6 +8,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from appliances.memcached.words import unsigned_number
 from netapp.net.udp_socket import Endpoint, UdpHandler
 from netapp.node.config import NodeConfig
 from netapp.node.simulation import SECOND
@@ -344,3 +345,10 @@ def test_an_answer_of_more_datagrams_than_their_header_counts_is_cut_off(build: 
             asking.handler.close()
         is_gone(running, client)
         nothing_is_left(running, before)
+
+
+def test_long_values_that_are_no_numbers() -> None:
+    """A client may store a megabyte of white space, and incr it."""
+    spaces = b" " * 500_000
+    assert unsigned_number(spaces + b"12") == 12 and unsigned_number(spaces + b"x") is None
+    assert unsigned_number(b"0" * 500_000 + b"x") is None
