@@ -52,10 +52,12 @@ _BINARY_STORES = [
     *((verb, b"new") for verb in (1, 2, 0x11, 0x12)),
     *((verb, b"m00003") for verb in (3, 0x0E, 0x0F, 0x13, 0x19, 0x1A)),
 ]
+_REPORTS = [b"stats%b\r\n" % name for name in (b"", b" settings", b" items", b" slabs", b" sizes", b" conns")]
 RUNS = (
     Run((), TEXT_SCRIPTS, BINARY_SCRIPTS),
     Run((), FIRST_TEXT),
     Run((), (), FIRST_BINARY),
+    Run(("-X",), [[*_REPORTS, b"set a 0 0 1\r\nx\r\n", *_REPORTS, b"stats cachedump 1 0\r\n"]]),
     Run(("-A",), [[b"shutdown x\r\n"], [b"shutdown\r\n"]]),
     Run(("-A",), [[b"shutdown graceful\r\n"]]),
     Run(
