@@ -219,6 +219,36 @@ CELLS: set[Cell] = {
     *((f"binary {name}", flag, reply) for name, flags in BINARY.items() for flag in flags for reply in flags[flag]),
 }
 
+_UDP = """
+set: STORED ERROR CLIENT_ERROR
+add append prepend replace: STORED NOT_STORED ERROR CLIENT_ERROR
+cas: EXISTS NOT_FOUND ERROR CLIENT_ERROR
+get gets bget: VALUE END ERROR
+gat gats: VALUE END ERROR CLIENT_ERROR
+incr decr: number NOT_FOUND ERROR CLIENT_ERROR
+delete: DELETED NOT_FOUND ERROR CLIENT_ERROR
+touch: TOUCHED NOT_FOUND ERROR CLIENT_ERROR
+verbosity flush_all: OK ERROR CLIENT_ERROR
+cache_memlimit: OK ERROR MEMLIMIT_ADJUST_FAILED MEMLIMIT_TOO_SMALL
+stats: STAT RESET ERROR
+mg: HD VA EN ERROR CLIENT_ERROR
+ms: HD NS NF EX ERROR CLIENT_ERROR
+md: HD NF EX ERROR CLIENT_ERROR
+ma: HD VA NF EX ERROR CLIENT_ERROR
+me: ME EN CLIENT_ERROR
+mn: MN
+version: VERSION
+shutdown: ERROR:
+(unknown): ERROR
+"""
+UDP: set[Cell] = {
+    (f"udp {name}", "-", reply)
+    for names, replies in (line.split(": ") for line in _UDP.strip().split("\n"))
+    for name in names.split()
+    for reply in replies.split()
+}
+"""First words of the replies to a datagram's first command."""
+
 
 def binary_row(number: int, unique: int) -> tuple[str, str]:
     """Command and flag."""

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from tests.memcached.debian import NotFetched, fetched
+from tests.memcached.debian import NO_MOVES, NotFetched, fetched
 from tests.memcached.peers import KernelPeer, WirePeer, debian_and_ours
 from tests.memcached.runs import Start
 from tests.support.appliances import BUILDS
@@ -30,5 +30,5 @@ def start(request: pytest.FixtureRequest, namespace: None) -> Start:
 
 @pytest.fixture
 def peers(start: Start) -> Iterator[tuple[KernelPeer, WirePeer]]:
-    with start(()) as both:
+    with start((), NO_MOVES) as both:
         yield both  # type: ignore[misc]

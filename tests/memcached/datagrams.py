@@ -10,7 +10,7 @@ from random import Random
 from netapp.iobuf.chain import Chain
 from netapp.net.udp_socket import Endpoint, UdpHandler
 from tests.memcached import compare, generate
-from tests.memcached.debian import debian
+from tests.memcached.debian import NO_MOVES, debian
 from tests.support.appliances import SERVER, Served, appliance, served
 
 HEADER = struct.Struct(">HHHH")  # request id, number of the datagram, how many there are, reserved
@@ -129,7 +129,7 @@ class WireDatagrams:
 @contextmanager
 def debian_and_ours(build: str) -> Iterator[tuple[KernelDatagrams, WireDatagrams]]:
     with (
-        debian(11311, "-U", "11311", "-t", "1") as port,
+        debian(11311, "-U", "11311", "-t", "1", *NO_MOVES) as port,
         served(appliance("memcached", build), ("-U", "11211")) as running,
     ):
         theirs, ours = KernelDatagrams(port), WireDatagrams(running)

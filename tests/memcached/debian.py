@@ -12,6 +12,10 @@ FOLDER = Path(__file__).parents[2] / "build" / "memcached"
 PACKAGES = {"memcached": "", "libevent-2.1-7": "libevent", "libsasl2-2": "libsasl2", "libssl3": "libssl"}
 
 
+# Its thread that moves items refers to them meanwhile: a number that gets shorter is then not padded, now and then.
+NO_MOVES = ("-o", "no_lru_maintainer")
+
+
 class NotFetched(Exception):
     pass
 

@@ -21,7 +21,8 @@ def fence_reply(number: int) -> bytes:
 
 
 class Table:
-    def __init__(self) -> None:
+    def __init__(self, listed: set[Cell] = cells.CELLS) -> None:
+        self.listed = listed
         self.reached: Counter[Cell] = Counter()
 
     def text(self, commands: Sequence[bytes], reply: bytes) -> None:
@@ -60,21 +61,28 @@ class Table:
             if status == INVALID or opcode in QUITS or length < key + extras or steps_over_more:
                 break
 
+    def udp(self, payload: bytes, answer: bytes) -> None:
+        """Of a datagram that is answered its first command."""
+        words = [word.decode("latin-1") for word in payload.split(b"\n")[0].rstrip(b"\r").split(b" ") if word]
+        if answer and words and not {"noreply", "q"} & set(words):
+            name = words[0] if words[0] in cells.NAMES else "(unknown)"
+            self.reached[f"udp {name}", "-", kind(answer).split()[0]] += 1
+
     @property
     def untouched(self) -> list[Cell]:
-        return sorted(cells.CELLS - set(self.reached))
+        return sorted(self.listed - set(self.reached))
 
     @property
     def unlisted(self) -> list[Cell]:
-        return sorted(set(self.reached) - cells.CELLS)
+        return sorted(set(self.reached) - self.listed)
 
     def __str__(self) -> str:
         rows: dict[tuple[str, str], list[str]] = {}
         for command, flag, reply in sorted(
-            cells.CELLS | set(self.reached), key=lambda cell: (cell[0].startswith("binary"), cell)
+            self.listed | set(self.reached), key=lambda cell: (cell[0].startswith("binary"), cell)
         ):
             count = self.reached[command, flag, reply]
-            note = "" if (command, flag, reply) in cells.CELLS else " (not in the list)"
+            note = "" if (command, flag, reply) in self.listed else " (not in the list)"
             rows.setdefault((command, flag), []).append(f"{reply} {count or 'NEVER'}{note}")
         return "\n".join(f"{command:15} {flag:10} " + ", ".join(row) for (command, flag), row in rows.items())
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.memcached import binary
 from tests.memcached.compare import comparable
+from tests.memcached.debian import NO_MOVES
 from tests.memcached.peers import KernelPeer, WirePeer
 from tests.memcached.runs import Start
 from tests.memcached.strategies import COMMANDS, CUTS, KEYS, REQUESTS, WRITTEN, cut
@@ -28,7 +29,7 @@ class Pair:
 
     def restart(self) -> None:
         self.stack.close()
-        self.peers: tuple[KernelPeer, WirePeer] = self.stack.enter_context(self.start(()))  # type: ignore[assignment]
+        self.peers: tuple[KernelPeer, WirePeer] = self.stack.enter_context(self.start((), NO_MOVES))  # type: ignore[assignment]
 
     def compare(self, script: bytes, pieces: list[bytes]) -> None:
         expected, got = self.peers

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.memcached import binary
-from tests.memcached.compare import Ask, comparable
-from tests.memcached.peers import KernelPeer, WirePeer
+from tests.memcached.compare import Ask, Peer, comparable
+from tests.memcached.debian import NO_MOVES
 from tests.memcached.runs import Start
 from tests.memcached.table import fence_reply, fenced
 
@@ -99,7 +99,6 @@ flush_all
 get f
 get e
 """.strip()
-NO_THREADS = ("-o", "no_lru_maintainer")
 
 
 def commands(lines: bytes) -> list[bytes]:
@@ -116,7 +115,7 @@ def test_each_command_counts_what_it_counts_in_memcached(start: Start) -> None:
 
 
 def test_items_that_are_gone_are_counted(start: Start) -> None:
-    _count(start, GONE, [name for name in REPORTS if name != b" settings"], NO_THREADS)
+    _count(start, GONE, [name for name in REPORTS if name != b" settings"], NO_MOVES)
 
 
 def _count(start: Start, lines: bytes, reports: Sequence[bytes], debians: tuple[str, ...] = ()) -> None:
@@ -157,9 +156,13 @@ def test_options_are_told_of_in_the_settings(start: Start, options: tuple[str, .
             assert report(ours, name) == report(theirs, name)
 
 
-def test_binary_requests_get_the_same_names(peers: tuple[KernelPeer, WirePeer]) -> None:
-    expected, got = peers
-    for peer in peers:
+def test_binary_requests_get_the_same_names(start: Start) -> None:
+    with start(()) as peers:
+        _ask_for_names(*peers)
+
+
+def _ask_for_names(expected: Peer, got: Peer) -> None:
+    for peer in (expected, got):
         assert peer.ask(b"set a 0 0 1\r\nx\r\n") == b"STORED\r\n"
     for name in (b"", b"settings", b"items", b"slabs", b"sizes", b"reset", b"nonsense"):
         script = binary.request(0x10, name, opaque=7) + binary.request(binary.NOOP)

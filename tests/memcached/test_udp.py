@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.memcached.cells import UDP
 from tests.memcached.datagrams import (
     FENCE,
     FENCED,
@@ -15,6 +16,7 @@ from tests.memcached.datagrams import (
     messages,
     sequence,
 )
+from tests.memcached.table import Table
 from tests.support.appliances import BUILDS
 
 pytestmark = pytest.mark.system
@@ -35,14 +37,16 @@ def asks_for_items(datagram: bytes) -> bool:
 
 
 def test_generated_datagrams(peers: tuple[KernelDatagrams, WireDatagrams]) -> None:
-    largest = 0
+    largest, table = 0, Table(UDP)
     for seed in range(1, SEQUENCES + 1):
         for datagram in sequence(seed):
             answers = [peer.ask(datagram) for peer in peers]
             expected, got = (comparable(answer, asks_for_items(datagram)) for answer in answers)
             assert got == expected, (seed, datagram)
             largest = max(largest, len(answers[0]))
+            table.udp(datagram[HEADER.size :], b"".join(text for _, text in expected))
     assert largest > 4  # datagrams of an answer
+    assert not table.untouched and not table.unlisted, f"{table.untouched} {table.unlisted}\n{table}"
 
 
 def test_what_is_not_whole_in_its_datagram_is_dropped(peers: tuple[KernelDatagrams, WireDatagrams]) -> None:
