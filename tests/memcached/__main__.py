@@ -3,7 +3,10 @@
 import argparse
 import sys
 from functools import partial
+from itertools import chain
 
+from tests.memcached import datagrams
+from tests.memcached.cells import NOT_BUILT, UDP
 from tests.memcached.debian import fetched
 from tests.memcached.peers import debian_and_ours
 from tests.memcached.runs import GENERATED, differences
@@ -19,17 +22,23 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=GENERATED, help=f"generated sequences (default: {GENERATED})")
     parser.add_argument("--show", type=int, default=10, help="how many differences are printed (default: 10)")
     options = parser.parse_args()
-    found, table = 0, Table()
+    found, table, udp = 0, Table(), Table(UDP)
     fetched()  # while there is a network
     with network_namespace():
         seeds = range(options.seed, options.seed + options.count)
-        for commands, expected, got in differences(partial(debian_and_ours, options.build), table, seeds):
+        with datagrams.debian_and_ours(options.build) as peers:
+            unequal = [each for each in datagrams.compared(peers, udp, seeds) if each[1] != each[2]]
+        for commands, expected, got in chain(
+            differences(partial(debian_and_ours, options.build), table, seeds), unequal
+        ):
             found += 1
             if found <= options.show:
-                print(*commands, f"expected {expected!r}", f"got      {got!r}\n", sep="\n  ")
-    print(table)
-    print(f"{found} scripts are answered differently; never reached: {table.untouched}; not listed: {table.unlisted}")
-    return 1 if found or table.untouched or table.unlisted else 0
+                print(commands, f"expected {expected!r}", f"got      {got!r}\n", sep="\n  ")
+    print(table, udp, sep="\n")
+    untouched = [cell for cell in table.untouched + udp.untouched if cell not in NOT_BUILT]
+    unlisted = table.unlisted + udp.unlisted
+    print(f"{found} are answered differently; never reached: {untouched}; not listed: {unlisted}")
+    return 1 if found or untouched or unlisted else 0
 
 
 if __name__ == "__main__":

@@ -219,6 +219,12 @@ CELLS: set[Cell] = {
     *((f"binary {name}", flag, reply) for name, flags in BINARY.items() for flag in flags for reply in flags[flag]),
 }
 
+NOT_BUILT: set[Cell] = {
+    *(("stats", f"detail {word}", "OK") for word in ("on", "off")),
+    *(("stats", "detail dump", reply) for reply in ("PREFIX", "END")),
+    *(cell for cell in CELLS if cell[:2] == ("stats", "cachedump") and not cell[2].endswith("not allowed")),
+}
+"""What ours answers as where it is switched off."""
 _UDP = """
 set: STORED ERROR CLIENT_ERROR
 add append prepend replace: STORED NOT_STORED ERROR CLIENT_ERROR

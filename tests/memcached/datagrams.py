@@ -11,6 +11,7 @@ from netapp.iobuf.chain import Chain
 from netapp.net.udp_socket import Endpoint, UdpHandler
 from tests.memcached import compare, generate
 from tests.memcached.debian import NO_MOVES, debian
+from tests.memcached.table import Table
 from tests.support.appliances import SERVER, Served, appliance, served
 
 HEADER = struct.Struct(">HHHH")  # request id, number of the datagram, how many there are, reserved
@@ -20,6 +21,8 @@ FENCE = HEADER.pack(FENCE_ID, 0, 1, 0) + b"mn\r\n"
 FENCED = HEADER.pack(FENCE_ID, 0, 1, 0) + b"MN\r\n"
 PAYLOAD = 1392
 Answer = list[bytes]
+GENERATED = 2000  # sequences
+_GETS = (b"get", b"gets", b"bget", b"gat", b"gats")
 
 DEVIATIONS = (
     "a command that is not whole in its datagram is dropped; 1.6 completes it from whatever comes next, of any client",
@@ -124,6 +127,28 @@ class WireDatagrams:
             self.handler.send(datagram)
         self.running.simulation.settle()
         return self.handler.received[before:]
+
+
+def _asks_for_items(datagram: bytes) -> bool:
+    """A line has several keys."""
+    lines = [line.split() for line in datagram[HEADER.size :].split(b"\n")]
+    return any(words and words[0] in _GETS and len(words) > 2 + words[0].startswith(b"gat") for words in lines)
+
+
+Messages = list[tuple[int, bytes]]
+
+
+def compared(
+    peers: tuple[KernelDatagrams, WireDatagrams], table: Table, seeds: range
+) -> Iterator[tuple[bytes, Messages, Messages]]:
+    """Each datagram of these seeds' sequences, what the first server answers and what the second. The table gets what
+    was reached."""
+    for seed in seeds:
+        for datagram in sequence(seed):
+            of_items = _asks_for_items(datagram)
+            expected, got = (comparable(peer.ask(datagram), of_items) for peer in peers)
+            table.udp(datagram[HEADER.size :], b"".join(text for _, text in expected))
+            yield datagram, expected, got
 
 
 @contextmanager

@@ -8,20 +8,19 @@ from tests.memcached.cells import UDP
 from tests.memcached.datagrams import (
     FENCE,
     FENCED,
+    GENERATED,
     HEADER,
+    PAYLOAD,
     KernelDatagrams,
     WireDatagrams,
-    comparable,
+    compared,
     debian_and_ours,
     messages,
-    sequence,
 )
 from tests.memcached.table import Table
 from tests.support.appliances import BUILDS
 
 pytestmark = pytest.mark.system
-SEQUENCES = 2000
-GETS = (b"get", b"gets", b"bget", b"gat", b"gats")
 
 
 @pytest.fixture(params=BUILDS)
@@ -30,22 +29,12 @@ def peers(request: pytest.FixtureRequest, namespace: None) -> Iterator[tuple[Ker
         yield both
 
 
-def asks_for_items(datagram: bytes) -> bool:
-    """A line has several keys."""
-    lines = [line.split() for line in datagram[HEADER.size :].split(b"\n")]
-    return any(words and words[0] in GETS and len(words) > 2 + words[0].startswith(b"gat") for words in lines)
-
-
 def test_generated_datagrams(peers: tuple[KernelDatagrams, WireDatagrams]) -> None:
-    largest, table = 0, Table(UDP)
-    for seed in range(1, SEQUENCES + 1):
-        for datagram in sequence(seed):
-            answers = [peer.ask(datagram) for peer in peers]
-            expected, got = (comparable(answer, asks_for_items(datagram)) for answer in answers)
-            assert got == expected, (seed, datagram)
-            largest = max(largest, len(answers[0]))
-            table.udp(datagram[HEADER.size :], b"".join(text for _, text in expected))
-    assert largest > 4  # datagrams of an answer
+    table, longest = Table(UDP), 0
+    for datagram, expected, got in compared(peers, table, range(1, GENERATED + 1)):
+        assert got == expected, datagram
+        longest = max(longest, *(len(text) for _, text in got), 0)
+    assert longest > 4 * PAYLOAD  # an answer in several datagrams
     assert not table.untouched and not table.unlisted, f"{table.untouched} {table.unlisted}\n{table}"
 
 
