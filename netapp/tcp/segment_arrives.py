@@ -417,7 +417,12 @@ def segment_arrives(c, segment, payload, now):
             return _challenge(c, now)
         if c.state == TIME_WAIT and flags & FLAG_FIN:
             set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
-        return _acknowledge_now(c)
+        _acknowledge_now(c)
+        if length != 0 or flags & (FLAG_SYN | FLAG_FIN) or not seq_lt(c.snd_una, segment.ack):
+            return 0
+        # Nor must two ends that probed each other's window and both took the byte (see _acceptable_sequence()): it says
+        # that, and is taken as if it came where it should.
+        seq = c.rcv_nxt
 
     if flags & (FLAG_RST | FLAG_SYN | FLAG_ACK) != FLAG_ACK:
         # Second, check the RST bit (RFC 5961, 3.2).

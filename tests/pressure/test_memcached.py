@@ -134,6 +134,25 @@ def test_who_does_not_read_is_not_served_on_and_who_reads_is(build: str) -> None
                 client.abort()
 
 
+def test_two_ends_that_are_both_full_wait_for_each_other(build: str) -> None:
+    """What the client sends waits for its answers to be read; in between there is a probe now and then."""
+    with served(appliance("memcached", build), ("-I", "2m")) as running:
+        client = deaf(running)
+        large, next_one = bytes(1 << 20), bytes(900_000)
+        running.send(running.steady, b"set a 0 0 %d\r\n%b\r\n" % (len(large), large))
+        with running.client.core:
+            client.send(b"get a\r\nset b 0 0 %d\r\n%b\r\n" % (len(next_one), next_one))
+        running.simulation.advance(10_000_000_000)
+        frames = running.client.devices[0].counters()["rx_frames"]
+        running.simulation.advance(60_000_000_000)
+        assert running.client.devices[0].counters()["rx_frames"] - frames < 500
+        with running.client.core:
+            client.resume()
+        running.simulation.run_until(lambda: client.received.endswith(b"END\r\nSTORED\r\n"), within=600_000_000_000)
+        with running.client.core:
+            client.abort()
+
+
 def test_all_that_is_owed_is_at_most_half_of_the_pool(build: str) -> None:
     config = NodeConfig(tcp=TcpConfig(send_limit=400_000, receive_window=65_535), pool_bytes=8 * MIB)
     with served(appliance("memcached", build), ["-m", "1", "-I", "512k"], config=config) as running:
