@@ -272,6 +272,7 @@ class Memory(Representative):
         before = old
         self.used, self.reserved, self.now, self.evicts = before.used, before.reserved, before.now, before.evicts
         self.items, self.hot, self.warm, self.cold = before.items, before.hot, before.warm, before.cold
+        self.hot_percent, self.warm_percent = before.hot_percent, before.warm_percent
         self.flushed_at, self.flushed_unique = before.flushed_at, before.flushed_unique
         self.counts, self.counts_of_class = before.counts, before.counts_of_class
 

@@ -15,6 +15,7 @@ cdef int SET, CAS, STORED, NO_MEMORY
 cdef bytes END, ERROR, BAD_FORMAT, STORED_LINE
 cdef uint64_t LONGEST_LINE, LONGEST_GET, ENOUGH, KEY_MAX
 cdef int64_t LONGEST_VALUE
+cdef int MOST_KEYS
 
 
 cdef class Text(Protocol):
@@ -23,7 +24,7 @@ cdef class Text(Protocol):
     cdef readonly Protocol meta
     @cython.locals(verb=uint64_t, start=uint64_t, mode=int, found=object, item=Item)
     cdef bint command(self, Session session, Worker worker, Store store, Cursor cursor, Chain data) except -1
-    @cython.locals(cursor=Cursor, reply=Chain, items=KeyTable, more=bint, length=uint64_t)
+    @cython.locals(cursor=Cursor, reply=Chain, items=KeyTable, more=bint, length=uint64_t, left=int)
     cdef bint get(self, Session session, Worker worker, Store store, bint unique, Item item) except -1
     @cython.final
     @cython.locals(

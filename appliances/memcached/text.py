@@ -29,6 +29,7 @@ NOT_STORED_LINES = {
 }
 LONGEST_LINE = 2048  # but for get and gets
 LONGEST_GET = 1 << 20
+MOST_KEYS = 10_000  # of a get, after which others have their turn: those that are missing fill no reply
 LONGEST_VALUE = 0x7FFFFFFD
 
 Command = Callable[["Session", "Store", list[bytes]], bytes | None]
@@ -98,6 +99,7 @@ class Text(Protocol):
         reply = worker.reply
         items = store.items
         length = cursor.token_length
+        left = MOST_KEYS
         if length == 0:
             reply.write(ERROR)
             return True
@@ -113,7 +115,8 @@ class Text(Protocol):
                 worker.get_misses += 1
             if not more:
                 break
-            if reply.length >= ENOUGH:
+            left -= 1
+            if left == 0 or reply.length >= ENOUGH:
                 session.asked = GETS if unique else GET
                 session.yielded = True
                 return False

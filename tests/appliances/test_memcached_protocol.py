@@ -76,6 +76,14 @@ def test_many_commands_in_one_segment(memcached: Served) -> None:
     assert memcached.ask(script) == b"".join(b"VALUE k%d 0 2\r\n%02d\r\nEND\r\n" % (i, i) for i in range(60))
 
 
+def test_a_get_of_many_keys_yields_to_others(build: str) -> None:
+    with served(appliance("memcached", build)) as running:
+        running.send(running.steady, b"set there 0 0 1\r\nx\r\n")
+        line = b"get " + b"missing " * 50_000 + b"there\r\n"
+        assert running.ask(line) == b"VALUE there 0 1\r\nx\r\nEND\r\n"
+        assert b"STAT conn_yields 5\r\n" in running.ask(b"stats\r\n")
+
+
 def test_a_long_pipeline_yields_to_others(build: str) -> None:
     with served(appliance("memcached", build), ["-R", "5"]) as running:
         assert running.ask(b"get k\r\n" * 100) == b"END\r\n" * 100
