@@ -47,8 +47,7 @@ class Memcached(Appliance):
         options = self.options
         store = self.node.create_ebb(lambda core, ebb_id: self._make_store())
         self.worker = Worker(EbbRef(store), options, began=self.wall_clock.nanoseconds() // 1_000_000_000)
-        meta = Meta()
-        self.worker.text = Text({**COMMANDS, **meta.commands}, meta)
+        self.worker.text = Text({**COMMANDS, **Meta().commands})
         self.worker.binary = Binary()
         chosen = {"ascii": self.worker.text, "binary": self.worker.binary}.get(options.protocol)
         if chosen is not None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from appliances.memcached import words
 from appliances.memcached.protocol import Protocol
+from appliances.memcached.session import Session
 from appliances.memcached.stats import named
+from appliances.memcached.store import Store
 from appliances.memcached.words import ADD, CAS, CREATED, KEY_MAX, NO_MEMORY, NOT_STORED, REPLACE, STORED, VERSION
-
-if TYPE_CHECKING:
-    from appliances.memcached.session import Session
-    from appliances.memcached.store import Store
-    from appliances.memcached.worker import Worker
-    from netapp.iobuf.chain import Chain
-    from netapp.iobuf.cursor import Cursor
+from appliances.memcached.worker import Worker
+from netapp.iobuf.chain import Chain
+from netapp.iobuf.cursor import Cursor
 
 _HEADER = Struct(">BBHBxHIIQ")
 HEADER_BYTES = 24

@@ -7,16 +7,13 @@ operator tunes what there is not here are answered as where it is disabled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from appliances.memcached import words
+from appliances.memcached.session import Session
 from appliances.memcached.stats import report
+from appliances.memcached.store import Store
+from appliances.memcached.text import Command
 from appliances.memcached.words import BAD_FORMAT, END, ERROR, KEY_MAX
-
-if TYPE_CHECKING:
-    from appliances.memcached.session import Session
-    from appliances.memcached.store import Store
-    from appliances.memcached.text import Command
 
 OK = b"OK\r\n"
 BAD_EXPTIME = b"CLIENT_ERROR invalid exptime argument\r\n"

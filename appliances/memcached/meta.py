@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import string
 from binascii import a2b_base64, b2a_base64
-from typing import TYPE_CHECKING
 
 from appliances.memcached import words
+from appliances.memcached.item import Item
 from appliances.memcached.protocol import Protocol
+from appliances.memcached.session import Session
+from appliances.memcached.store import Store
+from appliances.memcached.text import Command
 from appliances.memcached.words import APPEND, BAD_FORMAT, CAS, CREATED, ERROR, KEY_MAX, NO_MEMORY, REPLACE, SET, STORED
+from appliances.memcached.worker import Worker
 from netapp.iobuf.chain import Chain
-
-if TYPE_CHECKING:
-    from appliances.memcached.item import Item
-    from appliances.memcached.session import Session
-    from appliances.memcached.store import Store
-    from appliances.memcached.text import Command
-    from appliances.memcached.worker import Worker
 
 MOST_WORDS = 19  # of a line
 LONGEST_OPAQUE = 32  # with its O

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from appliances.memcached.classes import CHUNKS, PAGE
+from appliances.memcached.store import Store
 from appliances.memcached.words import END, ERROR, VERSION
+from appliances.memcached.worker import Worker
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from appliances.memcached.store import Store
-    from appliances.memcached.worker import Worker
-
-    Report = Iterator[tuple[str, object]]
+Report = Iterator[tuple[str, object]]
 
 _FIRST_SECOND = 60  # of memcached's clock, which begins at 62
 _PLACE_BYTES = 24  # of the table

@@ -21,7 +21,6 @@ cdef int MOST_KEYS
 cdef class Text(Protocol):
     cdef readonly dict modes                 # of Store.store(), by a storage command's word
     cdef readonly dict commands              # by name: function(session, store, tokens) -> reply, or None to close
-    cdef readonly Protocol meta
     @cython.locals(verb=uint64_t, start=uint64_t, mode=int, found=object, item=Item)
     cdef bint command(self, Session session, Worker worker, Store store, Cursor cursor, Chain data) except -1
     @cython.locals(cursor=Cursor, reply=Chain, items=KeyTable, more=bint, length=uint64_t, left=int)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from appliances.memcached import words
+from appliances.memcached.item import Item
 from appliances.memcached.protocol import Protocol
+from appliances.memcached.session import Session
+from appliances.memcached.store import Store
 from appliances.memcached.words import BAD_FORMAT, CAS, END, ENOUGH, ERROR, KEY_MAX, NO_MEMORY, SET, STORED
+from appliances.memcached.worker import Worker
 from netapp.iobuf.chain import Chain
-
-if TYPE_CHECKING:
-    from appliances.memcached.item import Item
-    from appliances.memcached.session import Session
-    from appliances.memcached.store import Store
-    from appliances.memcached.worker import Worker
-    from netapp.iobuf.cursor import Cursor
+from netapp.iobuf.cursor import Cursor
 
 GET, GETS, BGET, SET_WORD, NOREPLY = map(words.word, (b"get", b"gets", b"bget", b"set", b"noreply"))
 STORES = (b"set", b"add", b"replace", b"cas", b"append", b"prepend")  # in the order of SET, ADD, ...
@@ -48,9 +45,8 @@ def tokens_of(cursor: Cursor, start: int, data: Chain) -> list[bytes]:
 
 
 class Text(Protocol):
-    def __init__(self, commands: Mapping[bytes, Command], meta: Protocol) -> None:
+    def __init__(self, commands: Mapping[bytes, Command]) -> None:
         self.commands = dict(commands)
-        self.meta = meta
         self.modes = {words.word(name): mode for mode, name in enumerate(STORES, SET)}
 
     def command(self, session: Session, worker: Worker, store: Store, cursor: Cursor, data: Chain) -> bool:

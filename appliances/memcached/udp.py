@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from appliances.memcached.session import Session
+from appliances.memcached.worker import Worker
 from netapp.iobuf.chain import Chain
-from netapp.net.udp_socket import UdpHandler
-
-if TYPE_CHECKING:
-    from appliances.memcached.worker import Worker
-    from netapp.net.udp_socket import Endpoint
+from netapp.net.udp_socket import Endpoint, UdpHandler
 
 HEADER_BYTES = 8  # request id, number of the datagram, how many there are, and 0; two bytes each
 PAYLOAD = 1400 - HEADER_BYTES

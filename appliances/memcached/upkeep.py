@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from appliances.memcached.worker import Worker
-    from netapp.event.timer import Timer
-    from netapp.node.appliance import Appliance
+from appliances.memcached.worker import Worker
+from netapp.event.timer import Timer
+from netapp.node.appliance import Appliance
 
 SECOND = 1_000_000_000
 ROUND = 60 * SECOND  # between two passes of the crawler: an idle cache costs a look each
