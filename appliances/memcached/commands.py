@@ -202,12 +202,9 @@ def lru_crawler(session: Session, store: Store, tokens: list[bytes]) -> bytes:
         number = words.unsigned_number(told[1])
         if number is None or number >= 2**32:
             return BAD_FORMAT
-        if told[0] == b"tocrawl":
-            upkeep.most = number
-        elif number > 1_000_000:
+        if told[0] == b"sleep" and number > 1_000_000:
             return b"CLIENT_ERROR sleep must be one second or less\r\n"
-        else:
-            upkeep.sleep = number
+        setattr(upkeep, "sleep" if told[0] == b"sleep" else "most", number)
         return OK
     if told[0] == b"crawl":
         if upkeep.crawling is None:
