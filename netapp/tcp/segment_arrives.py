@@ -237,6 +237,14 @@ def _acceptable(c: Connection, seq: uint32_t, length: uint32_t) -> cython.bint:
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _answers_probe(c: Connection, ack: uint32_t) -> cython.bint:
+    """What was sent beyond the peer's window is acknowledged: until then ours begin before it (_acceptable_sequence())."""
+    beyond: cython.bint = seq_lt(seq_add(c.snd_una, c.snd_wnd), c.snd_nxt)
+    return c.state >= ESTABLISHED and beyond and seq_lt(c.snd_una, ack) and seq_le(ack, c.snd_nxt)
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=False)
 def _reset_arrives(c: Connection) -> cython.int:
     c.tcp.counts.resets_in += 1
@@ -418,10 +426,10 @@ def segment_arrives(c, segment, payload, now):
         if c.state == TIME_WAIT and flags & FLAG_FIN:
             set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
         _acknowledge_now(c)
-        if length != 0 or flags & (FLAG_SYN | FLAG_FIN) or not seq_lt(c.snd_una, segment.ack):
+        if length != 0 or flags & (FLAG_SYN | FLAG_FIN) or not _answers_probe(c, segment.ack):
             return 0
-        # Nor must two ends that probed each other's window and both took the byte (see _acceptable_sequence()): it says
-        # that, and is taken as if it came where it should.
+        # Nor must two ends that probed each other's window, and both took the byte: it says that, and is taken as if it
+        # came where it should.
         seq = c.rcv_nxt
 
     if flags & (FLAG_RST | FLAG_SYN | FLAG_ACK) != FLAG_ACK:
