@@ -135,10 +135,14 @@ def acknowledgment_arrives(c, segment, now):
             if window > c.max_snd_wnd:
                 c.max_snd_wnd = window
         if window and c.deadlines[TIMER_PERSIST]:
-            # The window is open: what was sent as a probe may have been refused, so the cut goes back to it.
             stop_timer(c, TIMER_PERSIST)
             forget_backoff(c)
-            c.snd_next_cut = c.snd_una
-            c.cut_view = cython.NULL
+            if seq_sub(c.snd_next_cut, c.snd_una) <= 1:
+                # The window is open: the byte of a probe may have been refused, so the cut goes back to it.
+                c.snd_next_cut = c.snd_una
+                c.cut_view = cython.NULL
+            else:
+                # What used a small window up was within it, and is on its way.
+                set_timer(c, TIMER_RETRANSMIT, now + c.rto)
             touch(c)
     return 0
