@@ -239,7 +239,7 @@ def _acceptable(c: Connection, seq: uint32_t, length: uint32_t) -> cython.bint:
 @cython.cfunc
 @cython.exceptval(check=False)
 def _answers_probe(c: Connection, ack: uint32_t) -> cython.bint:
-    """What was sent beyond the peer's window is acknowledged: until then ours begin before it (_acceptable_sequence())."""
+    """What went beyond the peer's window is acknowledged: until then ours begin before it (_acceptable_sequence())."""
     beyond: cython.bint = seq_lt(seq_add(c.snd_una, c.snd_wnd), c.snd_nxt)
     return c.state >= ESTABLISHED and beyond and seq_lt(c.snd_una, ack) and seq_le(ack, c.snd_nxt)
 
