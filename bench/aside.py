@@ -29,7 +29,6 @@ class Aside:
         trace: Trace,
         watch: Stopwatch,
     ):
-        i: uint32_t
         Clients.__init__(self, core, end, mac, source, destination, port, connections)
         self.trace = trace
         self.watch = watch

@@ -9,7 +9,7 @@ from appliances.memcached.worker cimport Worker
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 
-cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
+cdef int ADD, REPLACE, CAS, STORED, NOT_STORED, NO_MEMORY, CREATED
 cdef uint64_t KEY_MAX, HEADER_BYTES
 cdef int ENOENT, EEXISTS, E2BIG, EINVAL, ENOT_STORED, BAD_DELTA, AUTH_ERROR, UNKNOWN, ENOMEM
 

@@ -7,7 +7,7 @@ from appliances.memcached.session cimport Session
 from appliances.memcached.store cimport Store
 from appliances.memcached.worker cimport Worker
 
-cdef int SET, ADD, REPLACE, CAS, APPEND, PREPEND, STORED, NOT_STORED, EXISTS, NOT_FOUND, NO_MEMORY, NOT_A_NUMBER, CREATED
+cdef int SET, REPLACE, CAS, APPEND, STORED, NO_MEMORY, CREATED
 cdef uint64_t KEY_MAX
 
 

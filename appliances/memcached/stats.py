@@ -26,10 +26,11 @@ _NAMES = {part.partition("]")[0]: part.splitlines()[1:] for part in _PARTS}
 
 
 def _in_order(report: str, known: Mapping[str, object], *counts: Mapping[str, int], **where: object) -> Report:
+    things = SimpleNamespace(**where)
     for line in _NAMES[report]:
         name, _, value = line.partition(" ")
         if value.startswith("= "):
-            found = attrgetter(value[2:])(SimpleNamespace(**where))
+            found = attrgetter(value[2:])(things)
             yield name, ("no", "yes")[found] if isinstance(found, bool) else found
         else:
             yield name, known.get(name, value or sum(counted.get(name, 0) for counted in counts))

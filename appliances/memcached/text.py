@@ -29,7 +29,7 @@ LONGEST_GET = 1 << 20
 MOST_KEYS = 10_000  # of a get, after which others have their turn: those that are missing fill no reply
 LONGEST_VALUE = 0x7FFFFFFD
 
-Command = Callable[["Session", "Store", list[bytes]], bytes | None]
+Command = Callable[[Session, Store, list[bytes]], bytes | None]
 
 
 def tokens_of(cursor: Cursor, start: int, data: Chain) -> list[bytes]:
