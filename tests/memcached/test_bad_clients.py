@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -53,6 +54,11 @@ class Talk:
             self.received += piece
             self.closed = not piece
 
+    def end(self) -> None:
+        """Both ways, so that one who still sends learns of it; the descriptor stays his until close()."""
+        with suppress(OSError):  # the server was first
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self.socket.close()
 
@@ -66,8 +72,9 @@ def answer(bad: Bad) -> tuple[bytes, bool]:
     else:
         sending.join(20)
         talk.read(len(bad.answer))
-    talk.close()
+    talk.end()
     sending.join()
+    talk.close()
     return bytes(talk.received), talk.closed
 
 
