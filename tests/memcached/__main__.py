@@ -5,9 +5,9 @@ import sys
 from functools import partial
 from itertools import chain
 
+from bench.debian import fetched
 from tests.memcached import datagrams
 from tests.memcached.cells import NOT_BUILT, UDP
-from tests.memcached.debian import fetched
 from tests.memcached.peers import debian_and_ours
 from tests.memcached.runs import GENERATED, differences
 from tests.memcached.table import Table

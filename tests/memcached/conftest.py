@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from tests.memcached.debian import NO_MOVES, NotFetched, fetched
+from bench.debian import NotFetched, fetched
+from tests.memcached.debian import NO_MOVES
 from tests.memcached.peers import KernelPeer, WirePeer, debian_and_ours
 from tests.memcached.runs import Start
 from tests.support.appliances import BUILDS

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from bench.debian import NotFetched, fetched
 from tests.memcached.bad import BAD, Bad
-from tests.memcached.debian import NotFetched, debian, fetched
+from tests.memcached.debian import debian
 from tests.support.namespaces import network_namespace
 
 pytestmark = pytest.mark.system

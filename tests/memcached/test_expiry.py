@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from bench.debian import NotFetched, fetched
 from netapp.node.simulation import SECOND
 from tests.memcached import expiry
 from tests.memcached.binary import NOOP, request
 from tests.memcached.compare import Ask, comparable
-from tests.memcached.debian import NotFetched, debian, fetched
+from tests.memcached.debian import debian
 from tests.memcached.expiry import WAIT, Parts
 from tests.memcached.peers import KernelPeer, WirePeer
 from tests.memcached.table import fence_reply, fenced

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from bench.debian import NotFetched, fetched
 from bench.soak import CLIENTS, LIMIT, LOOKS, Soak, own, replay
 from bench.trace import Trace
-from tests.memcached.debian import NotFetched, debian, fetched
+from tests.memcached.debian import debian
 from tests.support.namespaces import network_namespace
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.memcached.debian import NotFetched, debian, fetched
+from bench.debian import NotFetched, fetched
+from tests.memcached.debian import debian
 from tests.support.command import Running, netapp
 from tests.support.memcached_clients import LIBRARIES, Library
 from tests.support.namespaces import network_namespace
