@@ -19,6 +19,7 @@ from netapp.event.virtual import VirtualClock, VirtualEntropy, VirtualInterrupts
 from netapp.iobuf.pool import BufferPool
 from netapp.net.config import InterfaceConfig
 from netapp.node.appliance import Appliance
+from netapp.node.breakdown import Breakdown
 from netapp.node.config import NodeConfig
 from netapp.node.node import Node
 from netapp.node.platform import Platform
@@ -42,6 +43,7 @@ class Bed(Generic[C]):
         device_checksums: bool = True,
         pool_bytes: int | None = None,
         capacity: int = 1024,
+        breakdown: Breakdown | None = None,
     ) -> None:
         """`capacity`: frames on their way in each direction."""
         features = CHECKSUM | TSO4 | RX_CHECKSUM | RX_TSO4 if device_checksums else 0
@@ -51,8 +53,10 @@ class Bed(Generic[C]):
         self.wire = MemoryWire(features_a=features, features_b=features, capacity=capacity)
         self.wire.a.queues[0].notify = interrupts.raise_interrupt
         config = NodeConfig(interfaces=(InterfaceConfig(f"{SERVER}/16"),), spin=0, pool_bytes=pool_bytes)
-        self.node = Node(platform, self.wire.a, appliance, config)
+        self.node = Node(platform, breakdown.device(self.wire.a) if breakdown else self.wire.a, appliance, config)
         self.node.start()
+        if breakdown:
+            breakdown.install(self.node)
         namespace = EbbNamespace()
         self.outside_pool = BufferPool(OUTSIDE_BYTES)
         namespace.install(BUFFER_POOL, lambda core, ebb_id: self.outside_pool)

@@ -18,16 +18,32 @@ import click
 from bench.bed import CLIENT, SERVER, Bed, count_instructions, packed
 from bench.traffic import Traffic
 from netapp.cli.find import find_appliance
+from netapp.hosted.counter import measuring_clock
+from netapp.node.breakdown import Breakdown
 
 SETS_OF_TEN = 1
 COUNTED_REQUESTS = 10_000
+_BREAKDOWN_TITLES = {
+    "idle": "turns that found nothing",
+    "sum": "all of these",
+    "measuring": "reading the clock, taken out",
+    "turns": "the turns, from outside",
+    "turns_unmeasured": "the turns when nothing is measured",
+}
 
 
 class Path(Bed[Traffic]):
     """A memcached node on one end of a memory wire, its clients on the other, every key stored once."""
 
-    def __init__(self, compiled: bool, device_checksums: bool, connections: int = 64, keys: int = 10_000) -> None:
-        super().__init__(find_appliance("memcached", uncompiled=not compiled)(), device_checksums)
+    def __init__(
+        self,
+        compiled: bool,
+        device_checksums: bool,
+        connections: int = 64,
+        keys: int = 10_000,
+        breakdown: Breakdown | None = None,
+    ) -> None:
+        super().__init__(find_appliance("memcached", uncompiled=not compiled)(), device_checksums, breakdown=breakdown)
         self.clients = Traffic(
             self.outside,
             self.wire.b,
@@ -90,6 +106,54 @@ def measure(requests: int, rounds: int, counting: bool) -> dict[str, Any]:
     return report
 
 
+def measure_breakdown(requests: int, rounds: int) -> dict[str, Any]:
+    """Of each part the median of the rounds, in which paths with and without a stopwatch alternate."""
+    report: dict[str, Any] = {}
+    for name, compiled in (("compiled", True), ("python", False)):
+        breakdown = Breakdown(measuring_clock())
+        bare, timed = Path(compiled, True), Path(compiled, True, breakdown=breakdown)
+        found: list[dict[str, Any]] = []
+        bare.mix(requests // 10)
+        for _ in range(rounds):
+            plain = bare.mix(requests)
+            breakdown.restart()
+            turns = timed.mix(requests)
+            measured = breakdown.report()
+            one = {part: share["ns"] / requests for part, share in measured["parts"].items()}
+            one["idle"] = measured["idle_ns"] / requests
+            found.append(
+                one
+                | {
+                    "sum": sum(one.values()),
+                    "measuring": measured["measuring_ns"] / requests,
+                    "turns": turns / requests,
+                    "turns_unmeasured": plain / requests,
+                }
+            )
+        report[name] = {
+            part: {
+                "ns_per_request": statistics.median(one[part] for one in found),
+                "range": [min(one[part] for one in found), max(one[part] for one in found)],
+            }
+            for part in found[0]
+        }
+        bare.close()
+        timed.close()
+    return report
+
+
+def show_breakdown(report: dict[str, Any]) -> str:
+    lines = [f"{'ns a request':<34}{'compiled':>12}{'':>8}{'python':>12}{'':>8}"]
+    for name in report["compiled"]:
+        line = f"{_BREAKDOWN_TITLES.get(name, name.replace('_', ' ')):<34}"
+        for found in report.values():
+            value, whole = found[name]["ns_per_request"], found["sum"]["ns_per_request"]
+            share = "" if name in _BREAKDOWN_TITLES and name != "idle" else f"{value / whole:.1%}"
+            line += f"{value:>12,.0f}{share:>8}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
 def show(report: dict[str, Any]) -> str:
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:,.0f}"
@@ -109,10 +173,11 @@ def show(report: dict[str, Any]) -> str:
 @click.command(help=__doc__)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("--instructions", is_flag=True, help="count instructions too (needs valgrind; about a minute)")
+@click.option("--breakdown", is_flag=True, help="which part of the way a request's time goes to, instead")
 @click.option("--requests", default=100_000, show_default=True, help="requests a round")
 @click.option("--rounds", default=7, show_default=True, help="rounds of each configuration")
 @click.option("--counted", hidden=True, help="run as the child of the instruction counter")
-def main(as_json: bool, instructions: bool, requests: int, rounds: int, counted: str | None) -> None:
+def main(as_json: bool, instructions: bool, breakdown: bool, requests: int, rounds: int, counted: str | None) -> None:
     if counted:
         compiled, device_checksums, number = (int(part) for part in counted.split(","))
         path = Path(bool(compiled), bool(device_checksums))
@@ -121,8 +186,11 @@ def main(as_json: bool, instructions: bool, requests: int, rounds: int, counted:
         path.meter.count()
         path.close()
         return
-    report = measure(requests, rounds, instructions)
-    click.echo(json.dumps(report, indent=2) if as_json else show(report))
+    if breakdown:
+        report, shown = measure_breakdown(requests, rounds), show_breakdown
+    else:
+        report, shown = measure(requests, rounds, instructions), show
+    click.echo(json.dumps(report, indent=2) if as_json else shown(report))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import json
 import logging
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,11 +25,13 @@ from netapp.drivers.capture import CaptureDevice
 from netapp.drivers.device import Device
 from netapp.drivers.faults import FaultDevice
 from netapp.drivers.tap import TapError
+from netapp.hosted.counter import measuring_clock
 from netapp.hosted.platform import EpollInterrupts, MonotonicClock, RealWallClock, SystemEntropy
 from netapp.hosted.signals import Signals
 from netapp.hosted.tap_setup import host_tap
 from netapp.net.config import InterfaceConfig, RouteConfig, check_routes
 from netapp.node.appliance import Appliance
+from netapp.node.breakdown import Breakdown, table
 from netapp.node.config import NodeConfig
 from netapp.node.node import Node
 from netapp.node.platform import Platform
@@ -73,6 +77,9 @@ class TapConfig:
     detect_conflicts: bool = _field(False, "ask whether an address is free before using it (takes 4 to 7 seconds)")
     io: str = _field("auto", "how frames are read and written", choices=("auto", "rw", "uring"))
     capture: str | None = _field(None, "record every frame in this pcapng file", metavar="FILE")
+    breakdown: str | None = _field(
+        None, "measure where requests' time goes; printed at the end, and on SIGUSR1", choices=("table", "json")
+    )
 
     def __post_init__(self) -> None:
         if self.io == "uring":
@@ -161,16 +168,26 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
             device = FaultDevice(device, **vars(faults))
         if tap.capture is not None:
             device = CaptureDevice(device, tap.capture, platform.wall_clock)
+        breakdown = Breakdown(measuring_clock()) if tap.breakdown else None
+        if breakdown:
+            device = breakdown.device(device)
         config = NodeConfig(interfaces=(tap.interface(),), routes=tap.routes())
         node = Node(platform, device, found(options), config)
         stack.callback(node.close)
         node.start()
+        if breakdown:
+            breakdown.install(node)
+            # What was measured since the last time.
+            shown = partial(_show_breakdown, breakdown, tap.breakdown == "json")
+            stack.enter_context(Signals(interrupts, lambda: node.events.spawn(shown), (signal.SIGUSR1,)))
         _log.info("%s: MTU %d, features %#x; pool %d MiB", device.name, device.mtu, device.features, _pool_mib(node))
         opened.when_removed = lambda: node.events.spawn(partial(node.stop, 0))
         # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
         with Signals(interrupts, lambda: node.events.spawn(node.stop)):
             _banner(node, found, tap)
             node.run()
+        if breakdown:
+            _show_breakdown(breakdown, tap.breakdown == "json")
         _closing_line(node)
         if opened.gone:
             raise TapError(errno.ENODEV, f"the tap device {tap.tap} was removed")
@@ -192,6 +209,12 @@ def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:
     if hint:
         print(f"netapp: from another shell: {hint}")
     print(f"netapp: Ctrl-C, or kill {os.getpid()}, ends it", flush=True)
+
+
+def _show_breakdown(breakdown: Breakdown, as_json: bool) -> None:
+    report = breakdown.report()
+    print(json.dumps(report) if as_json else table(report), flush=True)
+    breakdown.restart()
 
 
 def _closing_line(node: Node) -> None:

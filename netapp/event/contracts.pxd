@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint64_t
 
 
 cdef class Clock:
-    """Monotonic time. Nothing but the event manager reads it, once a turn and to find handlers that take too long."""
+    """Monotonic time. Nothing but the event manager reads it, once a turn and to find handlers that take too long; a
+    stopwatch (`netapp.node.stopwatch`) has one of its own."""
     cdef uint64_t now(self) noexcept         # ns
 
 

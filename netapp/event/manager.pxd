@@ -86,6 +86,7 @@ cdef class EventManager(Representative):
     # run in the next turn, before what is queued by then.
     cpdef bint goes_on(self, uint64_t spent) except -1
     cdef EventManager _run(self, object collector)   # turns until stop(), None; or until replaced, by what
+    cdef int _sleep(self, int64_t timeout) except -1
     cdef int _forget(self) except -1
     cdef int _current(self) except -1                # RuntimeError: another one took over
     cdef int _rebind(self) except -1

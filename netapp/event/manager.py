@@ -482,8 +482,7 @@ class EventManager:
                 if idle != 0:
                     turns = 0
                     collector.idle(self.clock.now())
-                    self.counts.sleeps += 1
-                    self.interrupts.wait(idle)
+                    self._sleep(idle)
                     continue
                 turns += 1
                 if turns == _YIELD_TURNS:
@@ -494,6 +493,10 @@ class EventManager:
             return None
         finally:
             self.awake = False
+
+    def _sleep(self, timeout):
+        self.counts.sleeps += 1
+        return self.interrupts.wait(timeout)
 
     def stop(self):
         self._current()

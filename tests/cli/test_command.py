@@ -47,7 +47,7 @@ def test_help_of_run_has_the_options_of_the_contract(capsys: pytest.CaptureFixtu
     status, out, _ = run(capsys, "run", "--help")
     assert status == 0
     flags = "tap address host-address gateway route vlan detect-conflicts capture"
-    for flag in f"{flags} drop duplicate reorder corrupt delay seed io uncompiled".split():
+    for flag in f"{flags} drop duplicate reorder corrupt delay seed io breakdown uncompiled".split():
         assert f"--{flag} " in out
     assert "[default: netapp0]" in " ".join(out.split())
     assert "[auto|rw|uring]" in out
@@ -70,6 +70,7 @@ def test_help_of_run_has_the_options_of_the_contract(capsys: pytest.CaptureFixtu
         (["run", "..x"], "..x"),
         (["run", "echo", "--io", "uring"], "uring"),
         (["run", "echo", "--io", "fast"], "fast"),
+        (["run", "echo", "--breakdown", "chart"], "chart"),
         (["run", "echo", "--drop", "2"], "probability"),
         (["run", "echo", "--delay", "soon"], "soon"),
         (["run", "echo", "--address", "10.99.0.2"], "10.99.0.2/24"),
