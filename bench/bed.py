@@ -28,6 +28,7 @@ CHECKSUM, TSO4, RX_CHECKSUM, RX_TSO4 = 1, 2, 16, 32
 OUTSIDE_BYTES = 16 << 20  # the clients' pool
 SERVER, CLIENT = "10.99.0.2", "10.99.1.0"
 _METER = "__pyx_f_5bench_7clients_5Meter"
+MEASURED_TURN = f"{_METER}_measured_turn"
 
 C = TypeVar("C", bound=Clients)
 
@@ -95,18 +96,18 @@ def packed(address: str) -> bytes:
     return bytes(int(part) for part in address.split("."))
 
 
-def count_instructions(*command: str) -> list[int] | None:
-    """Instructions of the measured turns of a run of Python with these arguments: one count for each call of
-    Meter.count(). None: valgrind is not installed."""
+def count_instructions(*command: str, measured: str = MEASURED_TURN, preload: str = "") -> list[int] | None:
+    """Instructions of the measured turns, or of another function, of a run of Python with these arguments: one count
+    for each call of Meter.count(). `preload`: a library to be loaded before the others. None: valgrind is not
+    installed."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
-        valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={_METER}_measured_turn"]
+        valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={measured}"]
         valgrind += [f"--dump-after={_METER}_mark", f"--callgrind-out-file={out}", sys.executable, *command]
         try:
             # Hashes of strings differ from run to run otherwise, and with them the instructions of dictionaries.
-            done = subprocess.run(
-                valgrind, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}
-            )
+            environment = {**os.environ, "PYTHONHASHSEED": "0"} | ({"LD_PRELOAD": preload} if preload else {})
+            done = subprocess.run(valgrind, capture_output=True, text=True, check=False, env=environment)
         except FileNotFoundError:
             return None
         parts = sorted(out.parent.glob("out.*"), key=lambda part: int(part.suffix[1:]))
