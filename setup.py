@@ -225,6 +225,7 @@ class Build(build_ext):
             by_name = {e.name: e for e in done}
             for extension in group:
                 extension.sources = by_name[extension.name].sources
+                extension.libraries = by_name[extension.name].libraries  # "# distutils: libraries = …" in the .py
                 extension.depends = [*by_name[extension.name].depends, "setup.py"]
 
     def remove_orphans(self) -> None:

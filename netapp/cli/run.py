@@ -24,7 +24,7 @@ from netapp.cli.options import options_of, taken
 from netapp.drivers.capture import CaptureDevice
 from netapp.drivers.device import Device
 from netapp.drivers.faults import FaultDevice
-from netapp.drivers.tap import TapError
+from netapp.drivers.tap_queue import TapError
 from netapp.hosted.counter import measuring_clock
 from netapp.hosted.platform import EpollInterrupts, MonotonicClock, RealWallClock, SystemEntropy
 from netapp.hosted.signals import Signals
@@ -82,8 +82,6 @@ class TapConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.io == "uring":
-            raise ValueError("--io uring is not there yet: use auto or rw")
         own = self.interface().parsed_address()
         check_routes(self.routes(), [self.interface()])
         try:
@@ -162,7 +160,7 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         interrupts = EpollInterrupts()
         stack.callback(interrupts.close)
         platform = Platform(MonotonicClock(), RealWallClock(), SystemEntropy(), interrupts)
-        opened = stack.enter_context(host_tap(tap.tap, tap.host_address, vlan=tap.vlan))
+        opened = stack.enter_context(host_tap(tap.tap, tap.host_address, vlan=tap.vlan, io=tap.io))
         device: Device = opened
         if faults:
             device = FaultDevice(device, **vars(faults))

@@ -22,6 +22,7 @@ from cython.cimports.netapp.drivers.device import (
 )
 from cython.cimports.netapp.drivers.tap_frames import LONGEST_FRAME, VNET_BYTES
 from cython.cimports.netapp.drivers.tap_queue import TapRwQueue
+from cython.cimports.netapp.drivers.tap_uring import TapUringQueue
 
 from netapp.drivers.tap_queue import TapError
 
@@ -104,6 +105,26 @@ def _negotiate(file):
     return 0
 
 
+def _no_uring(error):
+    """Why, and what to do."""
+    if error == codes.EPERM:
+        try:
+            with open("/proc/sys/kernel/io_uring_disabled") as setting:
+                disabled = setting.read().strip()
+        except OSError:
+            disabled = "0"
+        if disabled != "0":
+            return f"io_uring is disabled (kernel.io_uring_disabled is {disabled}): sysctl kernel.io_uring_disabled=0"
+        return "io_uring is forbidden: let the container or service (its seccomp filter) use io_uring_setup and its kin"
+    if error == codes.ENOSYS:
+        return "there is no io_uring here: take a kernel that has it, or a seccomp filter that does not hide it"
+    if error == codes.ENOMEM:
+        return "io_uring gets no memory: raise ulimit -l"
+    if error in (codes.EOPNOTSUPP, codes.EINVAL):
+        return "io_uring cannot read this tap without waiting: take a newer kernel"
+    return f"io_uring fails: {os.strerror(error)}: take another kernel"
+
+
 def stable_mac(name):
     """A locally administered address that is the same whenever this host opens a tap of this name."""
     digest = hashlib.sha256(f"netapp {os.uname().nodename} {name}".encode()).digest()
@@ -111,10 +132,11 @@ def stable_mac(name):
 
 
 class TapDevice:
-    def __init__(self, name, mtu=1500, mac=None, offloads=True):
+    def __init__(self, name, mtu=1500, mac=None, offloads=True, io="auto"):
         """Opens the tap `name`; makes it when there is none and this process may. Such a one goes when it is closed.
 
-        `offloads`: False for a device that neither checksums nor segments. Raises TapError.
+        `offloads`: False for a device that neither checksums nor segments. `io`: "rw", "uring", or "auto": io_uring
+        where the kernel lets us. Raises TapError.
         """
         header_bytes: uint32_t = 0
         longest: uint32_t
@@ -136,12 +158,33 @@ class TapDevice:
                 header_bytes = VNET_BYTES
                 self.features = FEATURE_CHECKSUM | FEATURE_TSO4 | _negotiate(file)
             longest = LONGEST_FRAME if self.features & FEATURE_RX_TSO4 else self.mtu + _ETHERNET_VLAN
-            self.queue = TapRwQueue()
+            self._choose(file, io)
             self.queue.open(self, file, longest, header_bytes)
         except BaseException:
             os.close(file)
             raise
         self.queues = (self.queue,)
+
+    def _choose(self, file, io):
+        """The queue, by how frames are to go."""
+        uring: TapUringQueue
+        error: cython.int
+        if io not in ("auto", "rw", "uring"):
+            raise ValueError(f"io={io!r}: choose auto, rw or uring")
+        if io != "rw":
+            uring = TapUringQueue()
+            error = uring.setup(file)
+            if error == 0:
+                self.io = "uring"
+                self.queue = uring
+                return 0
+            reason = _no_uring(error)
+            if io == "uring":
+                raise TapError(error, f"{reason}, or let frames go by readv and writev (--io rw)")
+            self.no_uring = reason
+        self.io = "rw"
+        self.queue = TapRwQueue()
+        return 0
 
     @property
     def when_removed(self):

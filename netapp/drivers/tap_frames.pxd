@@ -36,6 +36,7 @@ cdef struct tap_counters_t:
     uint64_t rx_no_receiver
     uint64_t rx_malformed        # dropped: offload fields that do not fit the frame
     uint64_t rx_errors
+    uint64_t submits             # calls of io_uring; of a queue that uses it
 
 cdef struct posted_t:
     # Slots for a frame to come, owned, and where in them the kernel puts it: slots that lie side by side are one piece.

@@ -13,7 +13,8 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from netapp.drivers.tap import TapDevice, TapError
+from netapp.drivers.tap import TapDevice
+from netapp.drivers.tap_queue import TapError
 
 _logger = logging.getLogger("netapp.hosted.tap")
 
@@ -28,10 +29,11 @@ def host_tap(
     mtu: int = 1500,
     offloads: bool = True,
     vlan: int | None = None,
+    io: str = "auto",
 ) -> Iterator[TapDevice]:
     """Opens the tap `name`. Where this makes it, it gets `host_address` and `mtu` and goes with the process, however
     that ends; with `vlan` the address is that of a link `name`.`vlan` on it. A tap that exists (`ip tuntap add`) is
-    used as it is, and stays. Raises TapError.
+    used as it is, and stays. `io`: TapDevice's. Raises TapError.
     """
     address = _parse(host_address)
     if vlan is not None and len(f"{name}.{vlan}") > 15:
@@ -44,7 +46,7 @@ def host_tap(
             if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") != "tun":
                 raise TapError(errno.EINVAL, f"the interface {name} is no tap device: choose another name")
             mtu = link.get("IFLA_MTU")
-        device = _open(name, mtu, offloads)
+        device = _open(name, mtu, offloads, io)
         try:
             if device.persistent:
                 _check_existing(routes, device, address, vlan)
@@ -122,11 +124,11 @@ def _check_free(routes: Any, name: str, wanted: ipaddress.IPv4Interface) -> None
             )
 
 
-def _open(name: str, mtu: int, offloads: bool) -> TapDevice:
+def _open(name: str, mtu: int, offloads: bool, io: str) -> TapDevice:
     patience = time.monotonic() + _TEARDOWN_SECONDS
     while True:
         try:
-            return TapDevice(name, mtu=mtu, offloads=offloads)
+            return TapDevice(name, mtu=mtu, offloads=offloads, io=io)
         except TapError as error:
             if error.errno != errno.EBUSY or time.monotonic() > patience:
                 raise

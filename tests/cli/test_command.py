@@ -68,7 +68,6 @@ def test_help_of_run_has_the_options_of_the_contract(capsys: pytest.CaptureFixtu
         (["run", "appliances.echo:EchoSession"], "EchoSession"),
         (["run", "no/such/file.py"], "no/such/file.py"),
         (["run", "..x"], "..x"),
-        (["run", "echo", "--io", "uring"], "uring"),
         (["run", "echo", "--io", "fast"], "fast"),
         (["run", "echo", "--breakdown", "chart"], "chart"),
         (["run", "echo", "--drop", "2"], "probability"),

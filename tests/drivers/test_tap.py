@@ -18,7 +18,8 @@ from scapy.packet import Raw
 from netapp.drivers import device
 from netapp.drivers.device import Offload
 from netapp.drivers.python import RawPort
-from netapp.drivers.tap import TapDevice, TapError, stable_mac
+from netapp.drivers.tap import TapDevice, stable_mac
+from netapp.drivers.tap_queue import TapError
 from netapp.hosted.tap_setup import host_tap
 from netapp.iobuf.chain import Chain
 from tests.support.namespaces import ip, network_namespace
@@ -35,6 +36,12 @@ OURS, HOSTS = "10.99.0.2", "10.99.0.1"
 def core():
     with network_namespace(), core_with_pool() as made:
         yield made
+
+
+@pytest.fixture(params=["rw", "uring"])
+def io(request):
+    """The ways by which frames go. A test that has no use for it has the one that is chosen where none is asked for."""
+    return request.param
 
 
 class Peer:
@@ -95,8 +102,8 @@ def partial(frame, gso_size=0):
     return bytes(data), Offload(PARTIAL, kind if gso_size else 0, headers, gso_size, 34, at)
 
 
-def test_offloads_are_negotiated_and_addresses_set(core):
-    with peer() as host:
+def test_offloads_are_negotiated_and_addresses_set(core, io):
+    with peer(io=io) as host:
         every = device.CHECKSUM | device.TSO4 | device.RX_CHECKSUM | device.RX_TSO4
         # Kernels before 6.2 do not know of USO.
         assert host.tap.features in (every, every | device.USO | device.RX_USO)
@@ -108,8 +115,8 @@ def test_offloads_are_negotiated_and_addresses_set(core):
     assert "tap-test" not in ip("link")
 
 
-def test_frames_both_ways(core):
-    with peer() as host:
+def test_frames_both_ways(core, io):
+    with peer(io=io) as host:
         for length in (60, 61, 1514):
             sent = bytes.fromhex((host.hosts + host.ours).replace(":", "")) + b"\x88\xb5" + bytes(range(256)) * 6
             assert host.port.send(sent[:length])
@@ -126,8 +133,8 @@ def test_frames_both_ways(core):
         assert counters["rx_frames"] >= 3
 
 
-def test_without_offloads_the_host_computes_checksums(core):
-    with peer(offloads=False) as host:
+def test_without_offloads_the_host_computes_checksums(core, io):
+    with peer(io=io, offloads=False) as host:
         assert host.tap.features == 0
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.bind((HOSTS, 5000))
@@ -139,8 +146,8 @@ def test_without_offloads_the_host_computes_checksums(core):
         assert bytes(again) == data
 
 
-def test_checksums_are_left_to_the_device_both_ways(core):
-    with peer() as host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as at_host:
+def test_checksums_are_left_to_the_device_both_ways(core, io):
+    with peer(io=io) as host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as at_host:
         at_host.bind((HOSTS, 5000))
         at_host.settimeout(5)
         at_host.sendto(b"hello", (OURS, 6000))
@@ -151,10 +158,10 @@ def test_checksums_are_left_to_the_device_both_ways(core):
         assert at_host.recvfrom(100) == (b"good morning", (OURS, 6000))
 
 
-def test_large_segments_both_ways(core):
+def test_large_segments_both_ways(core, io):
     """A TCP connection with the kernel, by hand: segments beyond the MTU go both ways in one frame."""
     data = os.urandom(60_000)
-    with peer() as host, socket.socket() as listener:
+    with peer(io=io) as host, socket.socket() as listener:
         listener.bind((HOSTS, 5000))
         listener.listen()
 
@@ -202,10 +209,10 @@ def test_large_segments_both_ways(core):
             send(seq=1001 + 43_800, ack=ack + len(seen), flags="RA")
 
 
-def test_segments_of_udp_both_ways(core):
+def test_segments_of_udp_both_ways(core, io):
     """Datagrams that the kernel's socket sends in one go come in one frame, and it cuts what we send so."""
     data = os.urandom(60_000)
-    with peer() as host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
+    with peer(io=io) as host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
         if not host.tap.features & device.USO:
             pytest.skip("this kernel has no USO for taps")
         theirs.bind((HOSTS, 5000))
@@ -224,8 +231,8 @@ def test_segments_of_udp_both_ways(core):
         assert raw[42:] == data
 
 
-def test_a_frame_of_very_many_views(core):
-    with peer() as host:
+def test_a_frame_of_very_many_views(core, io):
+    with peer(io=io) as host:
         frame = Chain(bytes.fromhex((host.hosts + host.ours).replace(":", "")) + b"\x88\xb5")
         expected = bytes(frame)
         for i in range(1100):
@@ -245,9 +252,9 @@ def test_a_frame_of_very_many_views(core):
         assert host.tap.counters()["tx_flattened"] == 1
 
 
-def test_headers_in_a_slot_of_several_views(core):
+def test_headers_in_a_slot_of_several_views(core, io):
     """There is no headroom that is the frame's alone: the device's header goes in front by itself."""
-    with peer() as host:
+    with peer(io=io) as host:
         whole = bytes.fromhex((host.hosts + host.ours).replace(":", "")) + b"\x88\xb5" + bytes(range(200))
         frame = Chain(whole)
         other = frame.clone()
@@ -259,8 +266,8 @@ def test_headers_in_a_slot_of_several_views(core):
         assert arrived == whole and bytes(other) == whole
 
 
-def test_an_exhausted_pool_drops_frames_and_counts():
-    with network_namespace(), core_with_pool(size=64 * 4096, reserve=0), peer() as host:
+def test_an_exhausted_pool_drops_frames_and_counts(io):
+    with network_namespace(), core_with_pool(size=64 * 4096, reserve=0), peer(io=io) as host:
         hoard: list[Chain] = []
         with pytest.raises(MemoryError):
             while True:
@@ -278,8 +285,8 @@ def test_an_exhausted_pool_drops_frames_and_counts():
         assert next(host.received(lambda frame: frame.type == 0x88B5))[1] == frame
 
 
-def test_frames_that_wait_when_interrupts_are_enabled(core):
-    with peer() as host:
+def test_frames_that_wait_when_interrupts_are_enabled(core, io):
+    with peer(io=io) as host:
         host.port.receive()
         assert not host.port.enable_interrupts()
         host.raw.send(bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100))
@@ -288,8 +295,8 @@ def test_frames_that_wait_when_interrupts_are_enabled(core):
         assert not host.port.enable_interrupts()
 
 
-def test_a_link_that_is_down_drops_and_counts(core):
-    with peer() as host:
+def test_a_link_that_is_down_drops_and_counts(core, io):
+    with peer(io=io) as host:
         ip("link set tap-test down")
         assert host.port.send(bytes(60))
         assert host.tap.counters()["tx_link_down"] == 1
@@ -298,8 +305,8 @@ def test_a_link_that_is_down_drops_and_counts(core):
         assert host.tap.counters()["tx_frames"] == 1
 
 
-def test_an_interface_that_is_removed(core):
-    with peer() as host:
+def test_an_interface_that_is_removed(core, io):
+    with peer(io=io) as host:
         ip("link del tap-test")
         with pytest.raises(TapError, match="tap-test was removed"):
             host.port.poll()
@@ -309,8 +316,8 @@ def test_an_interface_that_is_removed(core):
         assert host.tap.counters()["tx_link_down"] == 1
 
 
-def test_who_wants_to_know_is_told_that_the_interface_was_removed(core):
-    with peer() as host:
+def test_who_wants_to_know_is_told_that_the_interface_was_removed(core, io):
+    with peer(io=io) as host:
         told: list[bool] = []
         host.tap.when_removed = lambda: told.append(host.tap.gone)
         host.port.poll()
@@ -319,8 +326,8 @@ def test_who_wants_to_know_is_told_that_the_interface_was_removed(core):
         assert told == [True]
 
 
-def test_a_large_mtu(core):
-    with peer(mtu=9000, offloads=False) as host:
+def test_a_large_mtu(core, io):
+    with peer(io=io, mtu=9000, offloads=False) as host:
         assert "mtu 9000" in ip("link show tap-test")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(bytes(range(250)) * 35, (OURS, 6000))
@@ -328,11 +335,11 @@ def test_a_large_mtu(core):
         assert data[42:] == bytes(range(250)) * 35
 
 
-def test_a_tap_that_exists_is_used_and_stays(core):
+def test_a_tap_that_exists_is_used_and_stays(core, io):
     ip("tuntap add dev tap-test mode tap")
     ip("addr add 192.0.2.1/24 dev tap-test")
     ip("link set tap-test mtu 1400")
-    with host_tap("tap-test", f"{HOSTS}/24") as tap:
+    with host_tap("tap-test", f"{HOSTS}/24", io=io) as tap:
         assert tap.persistent and tap.mtu == 1400
         assert ",UP" in ip("link show tap-test")
         ip(f"neigh replace 192.0.2.2 lladdr {tap.mac.hex(':')} dev tap-test")
@@ -347,14 +354,14 @@ def test_a_tap_that_exists_is_used_and_stays(core):
     shown = ip("addr show tap-test")
     assert "192.0.2.1/24" in shown and HOSTS not in shown
     # And again, by one who has no use for offloads.
-    with host_tap("tap-test", f"{HOSTS}/24", offloads=False) as tap:
+    with host_tap("tap-test", f"{HOSTS}/24", offloads=False, io=io) as tap:
         assert tap.features == 0
     ip("link del tap-test")
 
 
-def test_closing_twice_and_opening_again(core):
+def test_closing_twice_and_opening_again(core, io):
     for _ in range(3):
-        with host_tap("tap-test", f"{HOSTS}/24") as tap:
+        with host_tap("tap-test", f"{HOSTS}/24", io=io) as tap:
             tap.close()
             assert "tap-test" not in ip("link")
 
