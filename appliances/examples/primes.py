@@ -8,10 +8,12 @@ from functools import partial
 from appliances.examples.sliced_events import SlicedEvents
 from netapp.ebb.core import EVENT_MANAGER, Core
 from netapp.iobuf.chain import Chain
+from netapp.iobuf.cursor import Cursor
 from netapp.node.appliance import Appliance
-from netapp.tcp.handler import TcpHandler
+from netapp.tcp.request_handler import RequestHandler, Requests
 
 BLOCK = 1000
+LONGEST_LINE = 100
 
 
 def count(block: int) -> int:
@@ -20,20 +22,26 @@ def count(block: int) -> int:
     return sum(all(number % divisor for divisor in range(2, int(number**0.5) + 1)) for number in numbers)
 
 
-class PrimesSession(TcpHandler):
+class PrimesSession(RequestHandler):
     def __init__(self, appliance: Primes) -> None:
+        super().__init__(appliance.requests)
         self.appliance = appliance
-        self.line = b""
 
-    def receive(self, data: Chain) -> None:
-        *lines, self.line = (self.line + data.tobytes()).split(b"\n")
-        for line in lines:
-            if line.strip().isdigit():
-                self.ask(int(line) // BLOCK)
-            else:
-                self.send(b"pong\n")
-        if len(self.line) > 100:
+    def request(self, cursor: Cursor, reply: Chain) -> bool:
+        if not cursor.line():
+            return False
+        word = cursor.token() or b""
+        if word.isdigit() and not cursor.more():
+            self.ask(int(word) // BLOCK)
+        else:
+            reply.write(b"pong\n")
+        cursor.end_line()
+        return True
+
+    def bound(self, waiting: Chain) -> bool:
+        if waiting.length > LONGEST_LINE:
             self.abort()
+        return True
 
     def ask(self, blocks: int) -> None:
         """Every block is an event. All of them are queued now: how many run in a turn is the event manager's affair."""
@@ -63,7 +71,11 @@ class Primes(Appliance):
     def start(self) -> None:
         if self.options.slice:
             self.node.rebind(EVENT_MANAGER, self.make_events)
+        self.requests = Requests()
         self.tcp.listen(self.options.port, partial(PrimesSession, self))
+
+    def stop(self) -> None:
+        self.requests.clear()
 
     def make_events(self, core: Core, ebb_id: int) -> SlicedEvents:
         platform, config = self.node.platform, self.node.config

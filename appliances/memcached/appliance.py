@@ -67,7 +67,7 @@ class Memcached(Appliance):
         self.worker.upkeep.stop()
         for session in self.worker.sessions:
             session.leaving = True  # what comes is dropped
-        self.worker.reply.clear()
+        self.worker.clear()
         self.worker.value.clear()
 
     def hint(self, address: str) -> str:

@@ -7,26 +7,19 @@ from appliances.memcached.store cimport Store
 from appliances.memcached.worker cimport Worker
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
-from netapp.tcp.handler cimport TcpHandler
+from netapp.tcp.request_handler cimport RequestHandler
 
 cdef int NO_MEMORY, SWALLOW, BAD_DATA, STORED, APPEND
 cdef bytes CRLF, TOO_MANY
 cdef bytes NO_MEMORY_TO_READ
-cdef uint64_t ENOUGH, SMALL_PIECE, MOST_HELD, FIRST_SECOND
+cdef uint64_t ENOUGH, FIRST_SECOND
 
 
-cdef class Session(TcpHandler):
+cdef class Session(RequestHandler):
     cdef readonly Worker worker
     cdef public Protocol protocol
-    cdef public Chain waiting                # received, and not worked on yet; None: nothing
-    cdef public bint yielded                 # whole commands may be in `waiting`; a later event goes on
-    cdef bint blocked                        # the same, when the send queue has room
-    cdef public bint leaving                 # no more commands are read
-    cdef bint peer_left
-    cdef public int most                     # commands in an event
-    cdef public bint datagram                # there is no connection: a subclass sends
+    cdef public int most                     # commands in an event, of those that were just read
     cdef readonly int64_t last_command       # when, on the store's clock
-    cdef uint64_t held                       # bytes of `waiting` that count for the worker's limit
     # A command that yielded within its line
     cdef public uint64_t asked               # its name; 0: none
     # The storage command whose value is arriving
@@ -45,25 +38,18 @@ cdef class Session(TcpHandler):
     cdef bytes answer                        # after a value that is dropped
 
     cpdef object connected(self)
-    @cython.locals(whole=Chain)
-    cpdef object receive(self, Chain data)
-    cpdef object peer_closed(self)
-    cpdef object writable(self)
     cpdef object closed(self, object error)
-    cpdef object leave(self)
-    cpdef object serve(self, Chain data)     # what came otherwise than over a connection
-    cpdef object wait_turn(self)             # with more to do in `waiting`
-    @cython.locals(waiting=Chain, store=Store, length=uint64_t, complete=bint)
-    cdef Chain gather(self, Chain data)
-    @cython.locals(worker=Worker)
-    cdef int hold(self, uint64_t length) except -1
-    cdef int let_go(self) except -1
-    cdef int end(self) except -1             # nothing more is read
+    cpdef bint completes(self, Chain data) except -1
+    cpdef bint bound(self, Chain waiting) except -1
+    cpdef Chain stored(self, Chain data)
+    cpdef bint refuse(self) except -1
+    cpdef bint hold(self, uint64_t length) except -1
+    @cython.locals(store=Store, size=uint64_t)
+    cpdef bint arrived(self, Chain data) except -1
+    @cython.locals(worker=Worker, store=Store, cursor=Cursor, reply=Chain, length=uint64_t, left=int)
+    cpdef bint work(self, Chain data, bint resumed) except -1
     @cython.final
     cdef inline int give_back(self) except -1       # what was reserved for a value
-    cdef int refuse(self) except -1
-    @cython.locals(worker=Worker, store=Store, cursor=Cursor, reply=Chain, length=uint64_t, left=int, start=uint64_t)
-    cdef int work(self, Chain data) except -1
     # The value of `length` bytes follows at the cursor; `storing` answers when it is there.
     @cython.locals(size=uint64_t)
     cpdef object begin(self, Store store, Protocol storing, int mode, bytes key, uint32_t flags, int64_t expires,

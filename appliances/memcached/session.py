@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from appliances.memcached.words import APPEND, BAD_DATA, CRLF, ENOUGH, FIRST_SECOND, NO_MEMORY, STORED, TOO_MANY
 from netapp.iobuf.chain import Chain
-from netapp.tcp.connection import SendQueueFull
-from netapp.tcp.handler import TcpHandler
+from netapp.tcp.request_handler import RequestHandler
 
 if TYPE_CHECKING:
     from appliances.memcached.protocol import Protocol
@@ -15,21 +14,16 @@ if TYPE_CHECKING:
     from appliances.memcached.worker import Worker
 
 SWALLOW = -1  # instead of a mode: what follows is dropped
-
-MOST_HELD = 32 << 20  # bytes of all connections' commands whose rest is to come
 NO_MEMORY_TO_READ = b"SERVER_ERROR out of memory reading request\r\n"
-SMALL_PIECE = 1024  # of a command that waits for its rest: copied together with others, for each would pin a slot
 
 
-class Session(TcpHandler):
+class Session(RequestHandler):
     def __init__(self, worker: Worker, protocol: Protocol) -> None:
+        RequestHandler.__init__(self, worker)
         self.worker = worker
         self.protocol = protocol
-        self.most = worker.requests_per_event + 1
-        self.datagram = False
-        self.waiting: Chain | None = None
-        self.mode = self.awaited = self.reserved = self.held = self.asked = self.last_command = 0
-        self.yielded = self.blocked = self.leaving = self.peer_left = False
+        self.most = worker.at_once + 1
+        self.mode = self.awaited = self.reserved = self.asked = self.last_command = 0
         self.unique = 0
         self.stale = self.noreply = self.raw = False
         self.extra: object = None
@@ -47,131 +41,46 @@ class Session(TcpHandler):
             self.send(TOO_MANY)
             self.leave()
 
-    def receive(self, data: Chain) -> None:
-        self.worker.bytes_read += data.length
-        if self.leaving:
-            return
-        if self.waiting is None:
-            self.work(data)
-            return
-        whole = self.gather(data)
-        if whole is not None:
-            self.work(whole)
-
-    def peer_closed(self) -> None:
-        self.peer_left = True
-        if not self.yielded:
-            self.close()
-
-    def writable(self) -> None:
-        if self.blocked:
-            self.go_on()
-
     def closed(self, error: OSError | None) -> None:
+        RequestHandler.closed(self, error)
         self.worker.sessions.discard(self)
-        self.end()
         self.give_back()
-
-    def leave(self) -> None:
-        self.end()
-        self.close()
-
-    def end(self) -> None:
-        self.leaving = True
-        self.waiting = None
-        self.let_go()
-
-    def serve(self, data: Chain) -> None:
-        self.work(data)
-
-    def wait_turn(self) -> None:
-        self.worker.yields += 1
-        self.pause()
-        self.worker.events().spawn(self.go_on)
-
-    def go_on(self) -> None:
-        """After having yielded: the rest of what was received."""
-        self.blocked = False
-        if self.leaving:
-            return
-        try:
-            try:
-                self.send(b"")
-            except SendQueueFull:
-                self.blocked = True
-                return
-            self.yielded = False
-            data = self.waiting
-            assert data is not None
-            self.waiting = None
-            self.most -= 1  # memcached counts from the second command on of those that were just read
-            self.work(data)
-            self.most += 1
-            if not self.yielded:
-                self.resume()
-                if self.peer_left:
-                    self.close()
-        except Exception:
-            self.abort()
-            raise
 
     # --- commands ------------------------------------------------------------------------------------------------
 
-    def gather(self, data: Chain) -> Chain | None:
-        """Adds to what waits; returns it when there is something to do."""
-        waiting = self.waiting
-        assert waiting is not None
-        if self.yielded:
-            waiting.append(data)
-            return None
-        store = self.worker.store.get()
-        length = data.length
-        complete = self.mode == 0 and self.protocol.completes(self.worker, data)
-        try:
-            if self.mode > 0:
-                store.reserve(length)
-                self.reserved += length
-            if length < SMALL_PIECE:
-                waiting.write(data.tobytes())
-            else:
-                waiting.append(store.kept(data))
-        except MemoryError:
-            if self.mode == 0:
-                self.refuse()
-                return None
-            waiting.append(data)
-            self.no_room(store)
-        if self.mode == 0 and not complete:
-            self.hold(length)
-            return None
-        if self.mode > 0 and waiting.length < self.awaited:
-            return None
-        self.let_go()
-        self.waiting = None
-        return waiting
+    def completes(self, data: Chain) -> bool:
+        return self.protocol.completes(self.worker, data)
 
-    def hold(self, length: int) -> None:
-        """Counts so many bytes more of a command whose rest is to come."""
-        worker = self.worker
-        self.held += length
-        worker.held += length
-        if worker.held > MOST_HELD:
-            self.refuse()
-        else:
-            assert self.waiting is not None
-            self.protocol.bound(self, worker, self.waiting)
+    def bound(self, waiting: Chain) -> bool:
+        self.protocol.bound(self, self.worker, waiting)
+        return True
 
-    def let_go(self) -> None:
-        self.worker.held -= self.held
-        self.held = 0
+    def stored(self, data: Chain) -> Chain:
+        return self.worker.store.get().kept(data)
 
-    def refuse(self) -> None:
-        """The command that is arriving: it takes more memory than there is."""
-        if not self.datagram:
+    def refuse(self) -> bool:
+        if self.connection is not None:
             self.send(NO_MEMORY_TO_READ)
-        self.leave()
+        return self.leave()
 
-    def work(self, data: Chain) -> None:
+    def hold(self, length: int) -> bool:
+        return self.mode != 0 or RequestHandler.hold(self, length)
+
+    def arrived(self, data: Chain) -> bool:
+        if self.mode == 0:
+            return RequestHandler.arrived(self, data)
+        store = self.worker.store.get()
+        size = data.length
+        try:
+            store.reserve(size)
+            self.reserved += size
+            self.keep(data)
+        except MemoryError:
+            self.waiting.append(data)
+            self.no_room(store)
+        return self.take_up() if self.mode < 0 or self.waiting.length >= self.awaited else True
+
+    def work(self, data: Chain, resumed: bool) -> bool:
         worker = self.worker
         store = worker.store.get()
         store.now = FIRST_SECOND + (store.core.now - worker.began_ns) // 1_000_000_000
@@ -181,7 +90,7 @@ class Session(TcpHandler):
             reply.clear()
         cursor = worker.cursor
         cursor.reset(data)
-        left = self.most
+        left = self.most - resumed  # memcached counts from the second command on of those that were just read
         worker.written = 0
         self.last_command = store.now
         while True:
@@ -195,25 +104,16 @@ class Session(TcpHandler):
             left -= 1
             if not self.protocol.command(self, worker, store, cursor, data):
                 break
-        start = cursor.position
+        if cursor.position != length or self.leaving or self.connection is None:
+            return self.finish(data)
+        # What most events come to, the same without its calls.
         cursor.release()
         if reply.length != 0:
             worker.bytes_written += reply.length
-            if self.datagram:
-                self.send(reply)
-            else:
-                self.connection.send(reply)
-        if self.leaving:
-            self.leave()
-        elif start < length:
-            data.discard(start)
-            self.waiting = data
-            if self.yielded:
-                self.wait_turn()
-            elif self.mode == 0:
-                self.hold(data.length)
-        elif self.mode > 0:
+            self.connection.send(reply)
+        if self.mode > 0:
             self.waiting = Chain()
+        return True
 
     def begin(
         self, store: Store, storing: Protocol, mode: int, key: bytes, flags: int, expires: int, length: int, raw: bool

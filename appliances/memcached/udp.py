@@ -19,7 +19,6 @@ class DatagramSession(Session):
     def __init__(self, worker: Worker, handler: Datagrams, request: bytes) -> None:
         Session.__init__(self, worker, handler.protocol)
         self.most = 1
-        self.datagram = True
         self.handler = handler
         self.request = request
 
@@ -37,8 +36,8 @@ class DatagramSession(Session):
             self.worker.count("udp_cut_off")  # the device's ring is full: the client asks again
             answer.clear()
 
-    def wait_turn(self) -> None:
-        pass
+    def wait_turn(self) -> bool:
+        return True
 
     def close(self) -> None:
         pass
@@ -60,10 +59,10 @@ class Datagrams(UdpHandler):
         session = DatagramSession(worker, self, header[:2])
         data: Chain | None = datagram
         # What is not whole is dropped, as are commands beyond what a connection may have done at once.
-        for _ in range(worker.requests_per_event):
+        for _ in range(worker.at_once):
             if data is None or session.leaving:
                 break
             session.yielded = False
-            session.serve(data)
+            session.work(data, False)
             data, session.waiting = session.waiting if session.yielded else None, None
         session.closed(None)

@@ -5,38 +5,30 @@ from appliances.memcached.protocol cimport Protocol
 from appliances.memcached.store cimport Store
 from netapp.ebb.core cimport EbbRef
 from netapp.iobuf.chain cimport Chain
-from netapp.iobuf.cursor cimport Cursor
+from netapp.tcp.request_handler cimport Requests
 
 cdef int64_t LONGEST_RELATIVE, FIRST_SECOND
 
 
 @cython.final
-cdef class Worker:
-    """The store, the reply under way (empty between events), counters."""
+cdef class Worker(Requests):
+    """Requests with the store, what commands share, and counters."""
     cdef readonly EbbRef store               # asked once an event
-    cdef readonly EbbRef events
     cdef readonly object options
     cdef public object shut_down             # what the command of that name calls
     cdef public object upkeep                # the Upkeep of the appliance
     cdef public Protocol protocol            # that a client speaks at first
     cdef public Protocol text
     cdef public Protocol binary
-    cdef readonly Chain reply
     cdef public uint64_t written             # bytes of the event's replies that memcached would have written already
-    cdef readonly Cursor cursor
     cdef readonly Chain value                # that is being stored; empty between calls
     cdef readonly int64_t began              # seconds since 1970, when the store's clock showed 0
     cdef readonly uint64_t began_ns          # when the worker was made, on the event manager's clock
-    cdef readonly int requests_per_event     # -R
     cdef readonly int max_connections        # -c
     cdef public int verbosity                # what `verbosity` set: only told of
     cdef public set sessions                 # those that are connected
-    cdef public uint64_t held                # bytes of their commands whose rest is to come
     cdef public uint64_t total_connections
     cdef public uint64_t rejected_connections
-    cdef public uint64_t yields
-    cdef public uint64_t bytes_read
-    cdef public uint64_t bytes_written
     cdef public uint64_t get_misses
     cdef public dict counts                  # of the rarer commands, by name
     cpdef object count(self, str name)

@@ -8,7 +8,7 @@ from appliances.memcached.protocol import Negotiation
 from appliances.memcached.words import FIRST_SECOND
 from netapp.ebb.core import EVENT_MANAGER, EbbRef
 from netapp.iobuf.chain import Chain
-from netapp.iobuf.cursor import Cursor
+from netapp.tcp.request_handler import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LONGEST_RELATIVE = 60 * 60 * 24 * 30  # a longer time is one of day
 
 
-class Worker:
+class Worker(Requests):
     text: Protocol
     binary: Protocol
     protocol: Protocol
@@ -31,20 +31,16 @@ class Worker:
 
     def __init__(self, store: EbbRef, options: Options, began: int) -> None:
         """`began`: the time of day now, in seconds."""
+        Requests.__init__(self, options.max_reqs_per_event)
         self.store = store
-        self.events = EbbRef(EVENT_MANAGER)
         self.options = options
-        self.requests_per_event = options.max_reqs_per_event
         self.max_connections = options.conn_limit
         self.verbosity = options.verbose
         self.began = began - FIRST_SECOND
-        self.began_ns = self.events().now
-        self.reply = Chain()
-        self.cursor = Cursor()
+        self.began_ns = EbbRef(EVENT_MANAGER)().now
         self.written = 0
         self.value = Chain()
         self.sessions: set[Session] = set()
-        self.held = 0
         self.protocol = Negotiation()
         self.reset_counters()
 

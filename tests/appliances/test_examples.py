@@ -1,7 +1,5 @@
 """The examples that replace a part: what each is for, compiled and uncompiled."""
 
-from typing import Any
-
 import pytest
 
 from netapp.ebb.core import CONGESTION_CONTROL, EVENT_MANAGER
@@ -18,10 +16,10 @@ def delay_of_ping(build: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) 
     """ns until a ping is answered that arrives behind a request for a second of work; and until that is answered."""
     found = appliance("appliances.examples.primes", build)
     with served(found, arguments, port=7001) as running:
-        primes: Any = running.node.appliance
         clock = running.simulation.clock
-        assert type(primes.events).__name__ == ("EventManager" if "0" in arguments else "SlicedEvents")
-        assert primes.events is running.node.core.get(EVENT_MANAGER)
+        events = running.node.core.get(EVENT_MANAGER)
+        assert type(events).__name__ == ("EventManager" if "0" in arguments else "SlicedEvents")
+        assert running.node.appliance is not None and running.node.appliance.events is events
 
         def count(block: int) -> int:
             clock.advance(MILLISECOND)
