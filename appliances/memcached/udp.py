@@ -16,11 +16,12 @@ ALONE = b"\x00\x01"
 class DatagramSession(Session):
     """One datagram's commands. Each has an answer of its own."""
 
-    def __init__(self, worker: Worker, handler: Datagrams, request: bytes) -> None:
+    def __init__(self, worker: Worker, handler: Datagrams, request_id: bytes) -> None:
         Session.__init__(self, worker, handler.protocol)
         self.most = 1
+        self.left = worker.at_once
         self.handler = handler
-        self.request = request
+        self.request_id = request_id
 
     def send(self, data: Chain) -> None:
         total = -(-data.length // PAYLOAD)
@@ -30,14 +31,16 @@ class DatagramSession(Session):
             return
         answer = Chain()
         for number in range(total):
-            answer.write(self.request + number.to_bytes(2) + total.to_bytes(2) + b"\0\0")
+            answer.write(self.request_id + number.to_bytes(2) + total.to_bytes(2) + b"\0\0")
             answer.append(data.split(min(PAYLOAD, data.length)))
         if self.handler.reply(answer, PAYLOAD + HEADER_BYTES) < total:
             self.worker.count("udp_cut_off")  # the device's ring is full: the client asks again
             answer.clear()
 
     def wait_turn(self) -> bool:
-        return True
+        self.left -= 1
+        self.yielded = False
+        return self.left > 0 and self.take_up()
 
     def close(self) -> None:
         pass
@@ -56,13 +59,7 @@ class Datagrams(UdpHandler):
         header = datagram.split(HEADER_BYTES).tobytes()
         if header[4:6] != ALONE:  # protocol.txt: a request in several is not implemented
             return
-        session = DatagramSession(worker, self, header[:2])
-        data: Chain | None = datagram
         # What is not whole is dropped, as are commands beyond what a connection may have done at once.
-        for _ in range(worker.at_once):
-            if data is None or session.leaving:
-                break
-            session.yielded = False
-            session.work(data, False)
-            data, session.waiting = session.waiting if session.yielded else None, None
+        session = DatagramSession(worker, self, header[:2])
+        session.work(datagram, False)
         session.closed(None)
