@@ -23,7 +23,7 @@ import click
 from bench.compare.load import CONNECTIONS
 from bench.compare.machine import machine
 from bench.compare.parts import LOADS, PARTS, Plan, progress, run_part
-from bench.compare.results import write_results
+from bench.compare.results import NAME, write_results
 from bench.compare.servers import BASELINE, OURS, SERVERS
 from bench.compare.summary import report, summarised
 from bench.compare.tables import LOADS_HEAD, aligned, loads_line
@@ -116,7 +116,12 @@ def main(
     if not quick:
         write_results(folder, stored(folder)["parts"])
     found = report(parts)
-    click.echo(json.dumps(found, indent=2) if as_json else show(parts, found))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(show(parts, found))
+    if not quick:
+        click.echo(f"written: {folder / NAME}")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ class Load:
 
     def arguments(self) -> list[str]:
         keys = min(KEYS, STORED // (self.value or MOST_VALUE))
-        found = ["-T", "1", "-c", str(self.connections), "-w", str(max(1, keys // self.connections))]
+        # Sets replace what is there (-o 1): the cache stays as full as it was.
+        found = ["-T", "1", "-c", str(self.connections), "-w", str(max(1, keys // self.connections)), "-o", "1"]
         if self.value is not None:
             found += ["-X", str(self.value)]
         if self.rate is not None:

@@ -69,7 +69,7 @@ SERVERS = {
         ),
         Server(
             "rw",
-            "netapp",
+            "netapp --io rw",
             "`netapp run memcached --io rw`: our TCP/IP in the process, on a tap device, a system call a frame",
             "10.99.1.2",
             on_tap=True,
@@ -77,7 +77,7 @@ SERVERS = {
         ),
         Server(
             "uring",
-            "netapp, io_uring",
+            "netapp --io uring",
             "the same with `--io uring`: a system call for many frames",
             "10.99.2.2",
             on_tap=True,
@@ -85,8 +85,8 @@ SERVERS = {
         ),
         Server(
             "uncompiled",
-            "netapp, uncompiled",
-            "the same with `--uncompiled`: memcached's `.py` files as Python takes them, the stack below compiled",
+            "netapp --uncompiled",
+            "`netapp run memcached --uncompiled`: memcached's `.py` files as Python takes them, the stack compiled",
             "10.99.3.2",
             on_tap=True,
             arguments=("--uncompiled",),

@@ -130,6 +130,12 @@ def notes(parts: dict[str, dict[str, Any]]) -> list[str]:
     for name, part in parts.items():
         said = [f"{server} left out: {why}" for server, why in part["absent"].items()]
         said += [f"failed: {what}" for what in part["failures"]]
+        missed = sum(row["misses"] for row in part["rows"])
+        if missed:
+            said.append(f"{missed} gets missed, which are cheaper than others")
+        stolen = max((row["stolen"] for row in part["rows"]), default=0.0)
+        if stolen > NOISY:
+            said.append(f"a hypervisor took up to {stolen:.0%} of the server's core")
         if part["background"] > NOISY:
             said.append(f"others took {part['background']:.0%} of the server's core before it began")
         if len(set(part["cores"])) == 1:
