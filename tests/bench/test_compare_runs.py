@@ -168,7 +168,7 @@ def test_our_server_says_where_its_time_went(both: tuple[Namespace, Namespace]) 
 
 
 def test_a_quick_run() -> None:
-    done = run("--quick", "--rounds", "1", "--seconds", "0.2", "--connections", "8", "--json")
+    done = run("--quick", "--rounds", "1", "--seconds", "0.5", "--connections", "8", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["cpu_ratio"] > 0 and found["throughput_ratio"] > 0
@@ -183,7 +183,7 @@ def test_a_quick_run() -> None:
 
 
 def test_a_part_is_stored_and_written_beside_others(tmp_path: Path) -> None:
-    few = ("--server", "rw", "--rounds", "1", "--seconds", "0.2", "--folder", str(tmp_path))
+    few = ("--server", "rw", "--rounds", "1", "--seconds", "0.5", "--folder", str(tmp_path))
     done = run("--only", "breakdown", *few)
     assert done.returncode == 0, done.stderr
     assert "RESULTS.md" in done.stdout
