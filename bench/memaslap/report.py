@@ -25,6 +25,8 @@ class Result:
     counters: dict[str, int]
     seconds: float
     unanswered: int = 0
+    cpu_seconds: float = 0.0
+    """Of the generator's threads: where it nears their number times `seconds`, the generator is the limit."""
 
     @property
     def total(self) -> Series:
@@ -159,6 +161,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "net_rate_bytes": result.net_rate,
         **result.counters,
         "unanswered": result.unanswered,
+        "cpu_seconds": result.cpu_seconds,
         **{
             name: _times(series)
             for name, series in (("get", result.gets), ("set", result.sets), ("total", result.total))

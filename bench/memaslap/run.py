@@ -194,7 +194,9 @@ class Run:
                 counters[name] = counters.get(name, 0) + count
         ended = max((worker.ended for worker in self.workers), default=0) or time.monotonic_ns()
         seconds = max(ended - self.begin, 0) / 1e9 if self.begin else 0.0
-        return Result(gets, sets, waited, counters, seconds, sum(worker.unanswered for worker in self.workers))
+        unanswered = sum(worker.unanswered for worker in self.workers)
+        cpu = sum(worker.cpu for worker in self.workers if worker.ended) / 1e9
+        return Result(gets, sets, waited, counters, seconds, unanswered, cpu)
 
     def lost(self) -> list[int]:
         """Connections that ended, by server."""

@@ -107,7 +107,7 @@ def _value_line(
 ) -> cython.bint:
     """VALUE <key> <flags> <bytes>: of one of the keys that are wanted, in their order; who is left out was missed."""
     item: cython.pointer(item_t)
-    at: uint64_t
+    at: uint64_t = 0
     number: uint64_t = 0
     while c.answered < c.wanted_count:
         item = c.wanted[c.answered].item

@@ -24,6 +24,7 @@ cdef class Worker:
     cdef readonly Series waited          # for a concurrency, until the end: never sent
     cdef public bint stop                # asked for by another thread
     cdef readonly uint64_t ended         # ns
+    cdef readonly uint64_t cpu           # ns for which its thread ran, of what was measured
     cdef readonly uint32_t unanswered    # at the end
     cdef settings_t settings
     cdef bytes characters                # settings points into it
@@ -38,6 +39,7 @@ cdef class Worker:
     cdef uint32_t* back_                 # that came back
     cdef uint8_t* buffer                 # a line's beginning, then what was received
     cdef int epoll
+    cdef bint milliseconds               # epoll_pwait2 is missing (Linux 5.11)
     cdef epoll_event ready[EVENTS]
     cdef uint64_t random
     cdef uint64_t names                  # of objects so far; the thread's number above
@@ -63,6 +65,7 @@ cdef class Worker:
     cpdef object run(self, uint64_t start, uint64_t begin, uint64_t end)
     cpdef object close(self)
     cdef void _loop(self) noexcept nogil
+    cdef void _measure(self) noexcept nogil
     cdef void _drain(self) noexcept nogil
     cdef void _wait(self, uint64_t until) noexcept nogil
     cdef void _event(self, uint64_t name, uint32_t events) noexcept nogil

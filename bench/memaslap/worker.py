@@ -43,8 +43,8 @@ from cython.cimports.bench.memaslap.sockets import (
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
-from cython.cimports.netapp.hosted.epoll import EPOLL_CLOEXEC, epoll_create1, epoll_pwait2
-from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
+from cython.cimports.netapp.hosted.epoll import ENOSYS, EPOLL_CLOEXEC, epoll_create1, epoll_pwait2, epoll_wait
+from cython.cimports.posix.time import CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, clock_gettime, clockid_t, timespec
 
 _NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 
@@ -53,8 +53,15 @@ _NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 @cython.nogil
 @cython.exceptval(check=False)
 def _clock() -> uint64_t:
+    return _time_of(CLOCK_MONOTONIC)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _time_of(clock: clockid_t) -> uint64_t:
     time: timespec
-    clock_gettime(CLOCK_MONOTONIC, cython.address(time))
+    clock_gettime(clock, cython.address(time))
     return cython.cast(uint64_t, time.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, time.tv_nsec)
 
 
@@ -239,6 +246,7 @@ class Worker:
                 self._wait(start)
             self._loop()
             self.ended = min(self.now, end)
+            self.cpu = _time_of(CLOCK_THREAD_CPUTIME_ID) - self.cpu if self.ended > begin else 0
             self._drain()
 
     def _loop(self):
@@ -256,16 +264,14 @@ class Worker:
             c = self.clients + i
             if c.kind != LOST or self.settings.reconnect:
                 self.active += 1
-        if self.now >= self.begin:
-            self.task.counters = cython.address(self.counters_)
+        self._measure()
         for i in range(self.client_count):
             c = self.clients + i
             if c.kind == IDLE:
                 self.now = _clock()
                 self._next(c)
         while self.active and not self.stop and self.now < self.end:
-            if self.now >= self.begin:
-                self.task.counters = cython.address(self.counters_)
+            self._measure()
             until = min(self.end, self.next_tick)
             if self.interval and self.idle_count:
                 self._offer()
@@ -274,6 +280,12 @@ class Worker:
             self._wait(until)
             if self.now >= self.next_tick:
                 self._tick()
+
+    def _measure(self):
+        """From the time on at which it begins."""
+        if self.now >= self.begin and self.task.counters != cython.address(self.counters_):
+            self.task.counters = cython.address(self.counters_)
+            self.cpu = _time_of(CLOCK_THREAD_CPUTIME_ID)
 
     def _drain(self):
         """Answers that come after the end count, for a while; who still waits then, has waited that long at least."""
@@ -303,7 +315,13 @@ class Worker:
         timeout: int64_t = 0
         if until > self.now + SPIN:
             timeout = cython.cast(int64_t, until - self.now - (SPIN if self.interval else 0))
-        count = epoll_pwait2(self.epoll, cython.address(self.ready[0]), EVENTS, timeout)
+        if self.milliseconds:
+            count = epoll_wait(
+                self.epoll, cython.address(self.ready[0]), EVENTS, cython.cast(cython.int, timeout // 1_000_000)
+            )
+        else:
+            count = epoll_pwait2(self.epoll, cython.address(self.ready[0]), EVENTS, timeout)
+            self.milliseconds = count == -ENOSYS
         for i in range(count):
             self._event(self.ready[i].data.u64, self.ready[i].events)
         self.now = _clock()
