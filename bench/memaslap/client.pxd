@@ -122,7 +122,8 @@ cdef struct client_t:
     # its connections
     socket_t* sockets
     uint32_t socket_count                # the last one is for gets with -a
-    uint32_t current
+    uint32_t current                     # the request's
+    uint32_t turn                        # whose it is, of those that are used in turn
     # the request
     uint64_t began                       # ns, from which its time counts
     uint64_t sent_at                     # ns

@@ -114,7 +114,7 @@ def choose(c, t, random, names):
         if item.expires:
             w.verify = True
         else:
-            w.verify = c.verified < c.gets * t.settings.verify
+            w.verify = c.verified < (c.gets + 1) * t.settings.verify
             c.verified += w.verify
         c.gets += 1
         c.wanted_count += 1

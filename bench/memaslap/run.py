@@ -207,6 +207,8 @@ class Run:
 
     def _check(self) -> None:
         """Raises where what was to be measured has failed."""
+        if any(worker.silence for worker in self.workers):
+            raise Failed("no answer for 10 s")
         trouble = next((worker.trouble for worker in self.workers if worker.trouble), "")
         for (host, port), lost in zip(self.options.servers, self.lost()):
             if lost and not (self.options.reconnect or self.options.rep_write):

@@ -15,6 +15,7 @@ cdef enum:
     TICK = 100_000_000                   # ns between looks at what is overdue
     UDP_PATIENCE = 1_000_000_000         # ns until a datagram counts as lost
     LAST_PATIENCE = 1_000_000_000        # ns for answers after the end
+    SILENCE = 10_000_000_000             # ns without any answer that end what has no other end
     SPIN = 60_000                        # ns before something is due: sleeping would come too late
 
 
@@ -26,6 +27,7 @@ cdef class Worker:
     cdef readonly uint64_t ended         # ns
     cdef readonly uint64_t cpu           # ns for which its thread ran, of what was measured
     cdef readonly uint32_t unanswered    # at the end
+    cdef readonly bint silence           # ended it
     cdef settings_t settings
     cdef bytes characters                # settings points into it
     cdef counters_t counters_
@@ -47,6 +49,7 @@ cdef class Worker:
     cdef uint64_t begin                  # what began before is not measured
     cdef uint64_t end
     cdef uint64_t next_tick
+    cdef uint64_t answered               # ns, the last time that anything was
     cdef uint32_t active                 # clients that have something to do
     cdef uint32_t outstanding
     cdef bint filling

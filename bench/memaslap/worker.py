@@ -217,7 +217,7 @@ class Worker:
                 c.datagrams = new_datagrams()
                 if c.datagrams == cython.NULL:
                     raise MemoryError
-        c.current = c.socket_count - 1
+        c.turn = c.socket_count - 1 - self.settings.facebook
 
     def fill(self):
         """Every object of every window is set."""
@@ -255,6 +255,7 @@ class Worker:
         until: uint64_t
         self.now = _clock()
         self.next_tick = self.now + TICK
+        self.answered = self.now
         self.idle_first = 0
         self.idle_count = 0
         self.offered = 0
@@ -418,6 +419,7 @@ class Worker:
         """A request, and on to the next."""
         kept: cython.pointer(counters_t) = self.task.counters
         self.now = _clock()
+        self.answered = self.now
         self.outstanding -= 1
         if c.began >= self.begin:
             self.task.counters = cython.address(self.counters_)
@@ -506,7 +508,8 @@ class Worker:
             if c.kind == SET:
                 c.current = i - i % self.settings.servers + i % self.settings.writers
         else:
-            c.current = (c.current + 1) % count
+            c.turn = (c.turn + 1) % count
+            c.current = c.turn
         for i in range(count):
             if c.sockets[c.current].fd >= 0 and not c.sockets[c.current].connecting:
                 return True
@@ -551,6 +554,9 @@ class Worker:
         j: uint32_t
         c: cython.pointer(client_t)
         self.next_tick = self.now + TICK
+        if self.end == _NEVER and self.now - self.answered > SILENCE:
+            self.silence = True
+            self.stop = True
         for i in range(self.client_count):
             c = self.clients + i
             if (c.kind == GET or c.kind == SET) and c.sockets[c.current].udp and self.now - c.sent_at > UDP_PATIENCE:
