@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
     HALF = 1024                          # buckets from a power of two to the next, from 2 * HALF on; below it each ns
-    BUCKETS = 34 * HALF
+    BUCKETS = 34816                      # 34 * HALF
     POWERS = 64
 
 cdef extern from *:

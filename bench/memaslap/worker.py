@@ -65,6 +65,7 @@ def _time_of(clock: clockid_t) -> uint64_t:
     return cython.cast(uint64_t, time.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, time.tv_nsec)
 
 
+@cython.nonecheck(False)  # self is none of its own loops; the check would need the interpreter
 class Worker:
     def __cinit__(self):
         self.epoll = -1
@@ -281,6 +282,8 @@ class Worker:
             self._wait(until)
             if self.now >= self.next_tick:
                 self._tick()
+        if self.interval and not self.stop:
+            self._offer()  # what was due before the end, where this thread woke after it
 
     def _measure(self):
         """From the time on at which it begins."""

@@ -65,5 +65,3 @@ def run(worker: Worker, seconds: float = 0.0) -> dict[str, int]:
 
 def pieces(size: int, reply: bytes) -> list[bytes]:
     return [reply[at : at + size] for at in range(0, len(reply), size)]
-
-

@@ -16,9 +16,9 @@ GOOD = "key\n16 100 0.8\n101 250 0.2\nvalue\n100 1024 1\ncmd\n0 0.25\n1 0.75\n"
 def test_sections_come_in_any_order_with_comments_and_blank_lines() -> None:
     expected = Configuration((Range(16, 100, 0.8), Range(101, 250, 0.2)), (Range(100, 1024, 1),), 0.25, 0.75)
     assert parse(GOOD) == expected
-    assert parse("# mix\ncmd # 0: set\n\n1 0.75\n\t0 0.25\nvalue\n100\t1024 1 # bytes\nkey\n16 100 .8\n101 250 2e-1") == (
-        expected
-    )
+    assert parse(
+        "# mix\ncmd # 0: set\n\n1 0.75\n\t0 0.25\nvalue\n100\t1024 1 # bytes\nkey\n16 100 .8\n101 250 2e-1"
+    ) == (expected)
 
 
 def test_the_sample_of_memaslaps_manual_is_read() -> None:
@@ -73,7 +73,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200) | st.text("key value cmd0123456789.#\n -", max_size=120).map(str.encode))
-def test_garbage_is_refused_with_a_message_or_makes_sense(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_garbage_is_refused_with_a_message_or_makes_sense(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
     file = tmp_path_factory.mktemp("conf") / "conf"
     file.write_bytes(data)
     try:

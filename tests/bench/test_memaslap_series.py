@@ -99,5 +99,7 @@ def test_the_file_is_hdrhistograms(tmp_path_factory: pytest.TempPathFactory, tim
     assert rows[-1][0] == pytest.approx(max(times) / 1000, rel=0.001, abs=0.001)
     for (value, part, count, *_), (following, *_) in pairwise(rows):
         assert value <= following
-        assert count == pytest.approx(sum(ns / 1000 <= value * 1.0011 + 0.001 for ns in times), abs=len(times) * 0.05 + 1)
+        assert count == pytest.approx(
+            sum(ns / 1000 <= value * 1.0011 + 0.001 for ns in times), abs=len(times) * 0.05 + 1
+        )
         assert count >= part * len(times) - 1

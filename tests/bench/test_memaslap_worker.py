@@ -51,9 +51,7 @@ def test_however_replies_are_cut_they_are_understood(binary: bool, division: int
 @PROTOCOLS
 def test_large_values_go_both_ways_whole(binary: bool) -> None:
     with Server(lambda reply: pieces(100_000, reply)).running() as server:
-        worker = worker_of(
-            server, requests=20, window=8, values=(1 << 20, 1 << 20), verify=1.0, binary_protocol=binary
-        )
+        worker = worker_of(server, requests=20, window=8, values=(1 << 20, 1 << 20), verify=1.0, binary_protocol=binary)
         counters = run(worker)
     assert (counters["cmd_get"], counters["cmd_set"], counters["verify_failed"], counters["errors"]) == (36, 4, 0, 0)
     assert counters["read_bytes"] > 36 << 20
@@ -103,12 +101,16 @@ def test_a_value_that_was_changed_is_found_where_it_is_looked_at(binary: bool, p
 
 def test_a_value_of_another_length_or_of_another_object_is_found() -> None:
     with Server().running() as server:
-        worker = worker_of(server, clients=1, requests=100, window=4, values=(50, 50), get_share=1, set_share=0, verify=1.0)
+        worker = worker_of(
+            server, clients=1, requests=100, window=4, values=(50, 50), get_share=1, set_share=0, verify=1.0
+        )
         worker.fill()
         server.values = {key: value[:-1] for key, value in server.values.items()}
         assert run(worker)["verify_failed"] == pytest.approx(100, abs=1)
     with Server().running() as server:
-        worker = worker_of(server, clients=1, requests=100, window=4, values=(50, 50), get_share=1, set_share=0, verify=1.0)
+        worker = worker_of(
+            server, clients=1, requests=100, window=4, values=(50, 50), get_share=1, set_share=0, verify=1.0
+        )
         worker.fill()
         keys = list(server.values)
         server.values = dict(zip(keys, [server.values[key] for key in keys[1:] + keys[:1]]))
@@ -226,7 +228,19 @@ def test_who_answers_with_garbage_is_left(binary: bool) -> None:
 
 def test_many_replies_of_garbage_neither_crash_nor_hang() -> None:
     random_ = random.Random(7)
-    words = [b"VALUE ", b"END", b"STORED", b"\r\n", b" ", b"0", b"5", b"4294967295", b"18446744073709551617", b"\x81", b"\0"]
+    words = [
+        b"VALUE ",
+        b"END",
+        b"STORED",
+        b"\r\n",
+        b" ",
+        b"0",
+        b"5",
+        b"4294967295",
+        b"18446744073709551617",
+        b"\x81",
+        b"\0",
+    ]
     for seed in range(30):
         reply = b"".join(random_.choices(words, k=random_.randint(1, 12)))
 
@@ -269,7 +283,11 @@ def test_connections_of_a_concurrency_are_used_in_turn() -> None:
 def test_replication_sets_to_the_first_servers_and_gets_from_all() -> None:
     with Server().running() as first, Server().running() as second, Server().running() as third:
         servers = cycle((first, second, third))
-        run(worker_of(lambda: next(servers), 2, 200, kinds=(False,) * 3, get_share=0.5, set_share=0.5, writers=2, servers=3))
+        run(
+            worker_of(
+                lambda: next(servers), 2, 200, kinds=(False,) * 3, get_share=0.5, set_share=0.5, writers=2, servers=3
+            )
+        )
     assert (third.sets, first.sets + second.sets) == (0, 200)
     assert min(first.sets, second.sets, third.gets, first.gets) > 30
 

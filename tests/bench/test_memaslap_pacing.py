@@ -1,0 +1,114 @@
+"""What a server that stalls looks like: in the open loop, where times count from when a request was due, it cannot
+hide; in the closed loop it does."""
+
+import time
+
+import pytest
+
+from tests.bench.drive import run, worker_of
+from tests.bench.server import Server
+
+STALL = 0.4
+MS = 1_000_000
+
+
+def test_a_stall_shows_in_the_open_loops_percentiles() -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 4, rate=500, open_loop=True)
+        server.stalls[300] = STALL
+        counters = run(worker, 2.0)
+    total = counters["cmd_get"] + counters["cmd_set"]
+    assert total == 1000
+    # 200 requests were due in the stall, and waited between all of it and nothing
+    times = worker.gets
+    times.add(worker.sets)
+    assert counters["late"] >= 200 - 4 - 20
+    assert times.most >= STALL * 1000 * MS
+    assert times.percentile(0.99) > 0.9 * STALL * 1000 * MS
+    assert times.percentile(0.9) > 0.35 * STALL * 1000 * MS
+    assert times.percentile(0.5) < 0.25 * STALL * 1000 * MS
+    assert (counters["unsent"], worker.unanswered) == (0, 0)
+
+
+def test_the_same_stall_hides_in_the_closed_loop() -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 4)
+        server.stalls[300] = STALL
+        counters = run(worker, 2.0)
+    total = counters["cmd_get"] + counters["cmd_set"]
+    times = worker.gets
+    times.add(worker.sets)
+    assert total > 1000
+    assert times.most >= STALL * 1000 * MS
+    assert times.percentile(0.99) < 0.25 * STALL * 1000 * MS
+    assert times.percentile(1 - 4 / total - 0.001) < times.most
+
+
+@pytest.mark.parametrize("pace", ["open", "closed"])
+def test_requests_come_at_the_rate(pace: str) -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 8, rate=400, open_loop=pace == "open")
+        counters = run(worker, 1.0)
+    assert counters["cmd_get"] + counters["cmd_set"] == pytest.approx(400, abs=8 if pace == "closed" else 0)
+    assert (counters["late"] > 100, counters["unsent"]) == (False, 0)
+
+
+def test_the_closed_loops_pace_counts_from_when_a_request_was_sent() -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 4, rate=500)
+        server.stalls[200] = STALL
+        run(worker, 1.5)
+    times = worker.gets
+    times.add(worker.sets)
+    assert times.percentile(0.98) < 0.25 * STALL * 1000 * MS
+
+
+def test_what_a_server_never_answers_counts_with_the_time_that_it_waited() -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 4, rate=200, open_loop=True)
+        server.silent_from = 100
+        began = time.monotonic()
+        counters = run(worker, 1.5)
+    assert time.monotonic() - began < 10
+    assert counters["cmd_get"] + counters["cmd_set"] == 99
+    assert worker.unanswered == 4
+    assert counters["unsent"] == 300 - 99 - 4 == worker.waited.count
+    assert worker.waited.most == pytest.approx(1e9, rel=0.15)  # the first of them was due after half a second
+    assert worker.gets.count + worker.sets.count == 103
+    assert max(worker.gets.most, worker.sets.most) > 1900 * MS  # and a second more for late answers
+
+
+def test_a_server_too_slow_for_the_rate_is_seen_to_be() -> None:
+    def slow(reply: bytes) -> list[bytes]:
+        time.sleep(0.01)
+        return [reply]
+
+    with Server(slow).running() as server:
+        worker = worker_of(server, 4, rate=300, open_loop=True)
+        counters = run(worker, 1.0)
+    assert 40 < counters["cmd_get"] + counters["cmd_set"] <= 104
+    assert counters["unsent"] >= 300 - 104
+    times = worker.gets
+    times.add(worker.waited)
+    assert times.percentile(0.5) > 100 * MS
+
+
+def test_what_began_before_the_measuring_does_not_count() -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 4, rate=200, open_loop=True)
+        server.stalls[20] = 0.2
+        now = time.monotonic_ns()
+        worker.run(now, now + 500 * MS, now + 1000 * MS)
+        worker.close()
+    assert worker.counters["cmd_get"] + worker.counters["cmd_set"] == 100
+    assert worker.gets.count + worker.sets.count == 100
+    assert max(worker.gets.most, worker.sets.most) < 150 * MS
+
+
+def test_a_thread_that_is_asked_to_stop_does() -> None:
+    with Server().running() as server:
+        worker = worker_of(server, 2)
+        worker.stop = True
+        began = time.monotonic()
+        run(worker)
+        assert time.monotonic() - began < 2
