@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 
+from bench.compare.findings import findings
 from bench.compare.load import CONNECTIONS
 from bench.compare.machine import machine
 from bench.compare.parts import LOADS, PARTS, Plan, progress, run_part
@@ -42,11 +43,7 @@ def show(parts: dict[str, dict[str, Any]], found: dict[str, Any]) -> str:
         for load in LOADS:
             head = (load, *LOADS_HEAD[1:])
             lines += [aligned(head, [loads_line(row) for row in rows if row["point"] == load]), ""]
-        cpu, throughput = found["cpu_ratio"], found["throughput_ratio"]
-        lines.append(
-            f"{SERVERS[found['server']].title}: memcached takes {cpu:.2f} times its CPU a request,"
-            f" it answers {throughput:.2f} times the requests"
-        )
+    lines += [finding.replace("**", "") for finding in findings(parts)]
     return "\n".join([*lines, *[f"note: {note}" for note in found["notes"]]])
 
 

@@ -17,7 +17,7 @@ from bench.compare.namespaces import Namespace, namespaces
 from bench.compare.servers import SERVERS, NotStarted, Running, started
 
 WARM_UP = 0.3  # s
-MARGIN = 0.1  # s at the end of a load that the server's side is not looked at
+MARGIN = 0.05  # s at the end of a load that the server's side is not looked at
 PERCENTILES = ("p50_us", "p99_us", "p99_9_us")
 Row = dict[str, Any]
 
@@ -65,22 +65,24 @@ class Testbed:
         before_it = running.gets()
         where = self._namespaces[1], self.cores[1], self._configuration
         with generator(running.server, load, *where, seconds, WARM_UP) as made:
-            end = time.monotonic() + PATIENCE
-            while running.gets() == before_it:  # it stores the keys first
-                if made.ended or time.monotonic() > end:
+            # It stores the keys first, and then begins to get. It does not end before `end`.
+            patience = time.monotonic() + PATIENCE
+            while True:
+                end = time.monotonic() + WARM_UP + seconds - MARGIN
+                if running.gets() != before_it or made.ended or time.monotonic() > patience:
                     break
                 time.sleep(0.01)
             time.sleep(WARM_UP)
             if self._breakdown:
                 running.breakdown()
             before = self._moment(running)
-            time.sleep(max(seconds - MARGIN, seconds / 2))
+            time.sleep(max(end - time.monotonic(), 0))
             after = self._moment(running)
             where_it_went = running.breakdown() if self._breakdown else None
             seen = made.result(seconds)
         used = usage(before, after)
-        if used.requests <= 0:
-            raise click.ClickException(f"{running.server.title} counted no requests: the load was over too early")
+        if used.seconds < seconds / 2 or used.requests <= 0:
+            raise click.ClickException(f"{running.server.title}: this process came too late to look at the load")
         if seen["errors"] or seen["verify_failed"]:
             wrong = f"{seen['errors']} errors, {seen['verify_failed']} wrong values"
             raise click.ClickException(f"{running.server.title}: {wrong}")

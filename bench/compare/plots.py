@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter
 
-from bench.compare.parts import P99_LIMIT_US
+from bench.compare.parts import P99_LIMIT_US, SHARES
 from bench.compare.spread import Row, Spread
 from bench.compare.summary import stages, summarised
 from bench.compare.tables import title
@@ -90,16 +90,14 @@ def values(part: dict[str, Any]) -> Any:
 
 def latency(part: dict[str, Any]) -> Any:
     figure, panels = pyplot.subplots(1, 3, figsize=(WIDTH, 4.0), sharey=True)
-    # A search's steps are at other shares in each round; closed loops have no rate.
-    often = max(row["rounds"] for row in summarised("latency", part))
-    rows = [row for row in summarised("latency", part) if row["point"] is not None and row["rounds"] == often]
+    rows = [row for row in summarised("latency", part) if row["point"] in SHARES]
     for axes, (figure_name, shown) in zip(panels, (("p50_us", "p50"), ("p99_us", "p99"), ("p99_9_us", "p99.9"))):
         for server, own in _by_server(rows).items():
             colour, marker = LOOKS[server]
             own = sorted(own, key=lambda row: row["point"])
-            at = [row["requests_per_second"].median * 1e-3 for row in own]
+            at = [row["rate"].median * 1e-3 for row in own]
             _line(axes, at, [row[figure_name] for row in own], 1, colour, marker, title(server))
-        axes.set(title=shown, xlabel="thousand requests/s", yscale="log", xlim=(0, None))
+        axes.set(title=shown, xlabel="thousand requests due a second", yscale="log", xlim=(0, None))
     panels[1].axhline(P99_LIMIT_US, color="#999999", linestyle="--", linewidth=1)
     panels[0].set(ylabel="µs from when a request was due")
     panels[0].legend(fontsize=8)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.compare.parts import LOADS, P99_LIMIT_US
-from bench.compare.servers import BASELINE, SERVERS
-from bench.compare.spread import Row, ratio
-from bench.compare.summary import limits, notes, one, ours, stages, summarised
+from bench.compare.findings import in_short
+from bench.compare.parts import LOADS, P99_LIMIT_US, SHARES
+from bench.compare.servers import SERVERS
+from bench.compare.spread import Row, grouped
+from bench.compare.summary import limits, one, ours, stages, summarised
 from bench.compare.tables import LOADS_HEAD, loads_line, markdown, number, shown, sweep, title
 
 NAME = "RESULTS.md"
@@ -54,7 +55,7 @@ def rendered(parts: dict[str, dict[str, Any]], pictures: list[str]) -> str:
     what = markdown(
         ("server", "what it is"), [(server.title, server.description) for server in SERVERS.values()], text=2
     )
-    sections = [HEAD.format(servers=what), _summary(parts), _machine(parts)]
+    sections = [HEAD.format(servers=what), in_short(parts), _machine(parts)]
     for name, section in SECTIONS.items():
         if parts.get(name, {}).get("rows"):
             sections.append("\n".join(section(parts[name], _picture(name) if name in pictures else "")))
@@ -63,49 +64,6 @@ def rendered(parts: dict[str, dict[str, Any]], pictures: list[str]) -> str:
 
 def _picture(name: str) -> str:
     return f"![{ALTERNATIVE_TEXT[name]}]({PICTURES}/{name}.png)\n"
-
-
-def _summary(parts: dict[str, dict[str, Any]]) -> str:
-    lines = list(_findings(parts))
-    said = [f"- {line}" for line in lines] + [f"- note: {note}" for note in notes(parts)]
-    return "\n".join(["## In short", "", *said]) if said else ""
-
-
-def _findings(parts: dict[str, dict[str, Any]]) -> Iterator[str]:
-    if "loads" in parts:
-        rows = summarised("loads", parts["loads"])
-        for server in dict.fromkeys(row["server"] for row in rows):
-            found = {row["point"]: row for row in rows if row["server"] == server}
-            if server == BASELINE or len(found) < len(LOADS):
-                continue
-            cpu = ", ".join(f"{shown(found[load]['cpu_ratio'])} at {load}" for load in LOADS)
-            yield (
-                f"**{title(server)}**: memcached takes {cpu} times its CPU a request;"
-                f" it answers {shown(found['saturation']['throughput_ratio'])} times the requests"
-            )
-        saturated = [row for row in parts["loads"]["rows"] if row["load"] == "saturation"]
-        plain, sockets = ([row for row in saturated if row["server"] == name] for name in ("uncompiled", "asyncio"))
-        times = ratio(plain, sockets, "requests_per_second")
-        if times is not None:
-            yield (
-                f"uncompiled, it answers {shown(times)} times the requests of asyncio, which takes"
-                f" {shown(ratio(sockets, plain, 'cpu_us'))} times the CPU a request"
-            )
-    if "latency" in parts:
-        for row in limits(parts["latency"]):
-            if row["server"] == ours(parts["latency"]["rows"]):
-                yield f"throughput with p99 ≤ {P99_LIMIT_US:.0f} µs: {shown(row['ratio'])} times memcached's"
-    if "connections" in parts:
-        rows = summarised("connections", parts["connections"])
-        own, baseline = one(rows, ours(rows), 1), one(rows, BASELINE, 1)
-        if own is not None and baseline is not None:
-            theirs = shown(baseline["p50_us"])
-            yield f"one connection, one request at a time: p50 {shown(own['p50_us'])} µs, memcached {theirs} µs"
-    if "values" in parts:
-        rows = summarised("values", parts["values"])
-        large = one(rows, ours(rows), 1 << 20)
-        if large is not None:
-            yield f"values of 1 MiB: {shown(large['throughput_ratio'])} times memcached's goodput"
 
 
 def _machine(parts: dict[str, dict[str, Any]]) -> str:
@@ -138,14 +96,15 @@ def _loads(part: dict[str, Any], picture: str) -> Iterator[str]:
     for load in LOADS:
         yield markdown((load, *LOADS_HEAD[1:]), [loads_line(row) for row in rows if row["point"] == load])
         yield ""
-    saturated = [row for row in rows if row["point"] == "saturation"]
-    busy = [(title(row["server"]), _percent(row, "non_idle"), _percent(row, "generator_non_idle")) for row in saturated]
-    yield "How busy the two cores were at saturation; where the generator's is, a faster server would not have shown:\n"
-    yield markdown(("", "server's core", "generator's core"), busy)
+    yield "How busy the cores were; where the generator's was at saturation, a faster server would not have shown:\n"
+    head = ("server's core / generator's", *LOADS)
+    by_server = grouped(rows, lambda row: row["server"])
+    busy = [(title(server), *[_busy(one(own, server, load)) for load in LOADS]) for server, own in by_server.items()]
+    yield markdown(head, busy)
 
 
-def _percent(row: Row, figure: str) -> str:
-    return f"{row[figure].median:.0%}"
+def _busy(row: Row | None) -> str:
+    return f"{row['non_idle'].median:.0%} / {row['generator_non_idle'].median:.0%}" if row else "-"
 
 
 def _connections(part: dict[str, Any], picture: str) -> Iterator[str]:
@@ -196,18 +155,14 @@ def _latency(part: dict[str, Any], picture: str) -> Iterator[str]:
         head, [(title(name), shown(row["requests_per_second"]), shown(row["ratio"])) for name, row in found.items()]
     )
     yield ""
-    rows = [row for row in summarised("latency", part) if row["point"] is not None]
-    often = max((row["rounds"] for row in rows), default=0)
-    rows = sorted(
-        (row for row in rows if row["rounds"] == often),
-        key=lambda row: (list(found).index(row["server"]), row["point"]),
-    )
+    at_shares = [row for row in summarised("latency", part) if row["point"] in SHARES]
+    rows = [row for name in found for row in at_shares if row["server"] == name]
     yield markdown(
-        ("", "requests/s", "p50 µs", "p99 µs", "p99.9 µs"),
+        ("", "requests due a second", "requests/s", "p50 µs", "p99 µs", "p99.9 µs"),
         [
             (
                 f"{title(row['server'])}, {row['point']:.0%}",
-                *[shown(row[f]) for f in ("requests_per_second", "p50_us", "p99_us", "p99_9_us")],
+                *[shown(row[f]) for f in ("rate", "requests_per_second", "p50_us", "p99_us", "p99_9_us")],
             )
             for row in rows
         ],

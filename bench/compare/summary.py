@@ -14,6 +14,7 @@ from bench.compare.spread import Row, Spread, grouped, ratio, spread
 
 # Of a row, and by what each part tells its points apart.
 FIGURES = (
+    "rate",
     "cpu_us",
     "process_us",
     "requests_per_second",
@@ -38,8 +39,7 @@ NOISY = 0.02  # of the server's core, that others take
 def summarised(name: str, part: dict[str, Any]) -> list[Row]:
     """Of one part. In the ratios more than 1 means better than memcached."""
     point = POINTS[name]
-    order = list(SERVERS)
-    in_order = sorted(part["rows"], key=lambda row: (_place(row[point]), order.index(row["server"])))
+    in_order = sorted(_in_order(part["rows"]), key=lambda row: _place(row[point]))
     by_point = grouped(in_order, lambda row: row[point])
     found = []
     for at, rows in by_point.items():
@@ -52,8 +52,9 @@ def summarised(name: str, part: dict[str, Any]) -> list[Row]:
                     "point": at,
                     "server": server,
                     "rounds": len(own),
-                    **{figure: spread(row[figure] for row in own) for figure in FIGURES},
+                    **{figure: spread(row[figure] for row in own if row[figure] is not None) for figure in FIGURES},
                     "cpu_ratio": ratio(baseline, own, "cpu_us"),
+                    "process_ratio": ratio(baseline, own, "process_us"),
                     "throughput_ratio": ratio(own, baseline, "requests_per_second"),
                 }
             )
@@ -62,7 +63,7 @@ def summarised(name: str, part: dict[str, Any]) -> list[Row]:
 
 def limits(part: dict[str, Any]) -> list[Row]:
     """Highest rates with the percentile within its limit, of the part `latency`."""
-    by_server = grouped(part["limits"], lambda row: row["server"])
+    by_server = grouped(_in_order(part["limits"]), lambda row: row["server"])
     return [
         {
             "server": server,
@@ -76,7 +77,7 @@ def limits(part: dict[str, Any]) -> list[Row]:
 def stages(part: dict[str, Any]) -> dict[str, dict[str, Spread]]:
     """ns a request by server and stage, of the part `breakdown`; `busy` is all of them together."""
     found: dict[str, dict[str, Spread]] = {}
-    for server, own in grouped(part["rows"], lambda row: row["server"]).items():
+    for server, own in grouped(_in_order(part["rows"]), lambda row: row["server"]).items():
         by_stage: dict[str, list[float]] = {}
         for row in own:
             seen = row["breakdown"]
@@ -146,6 +147,11 @@ def notes(parts: dict[str, dict[str, Any]]) -> list[str]:
         for one in said:
             found.setdefault(one, []).append(name)
     return [f"{', '.join(names)}: {said}" for said, names in found.items()]
+
+
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """Of the servers."""
+    return sorted(rows, key=lambda row: list(SERVERS).index(row["server"]))
 
 
 def _place(point: Any) -> float:

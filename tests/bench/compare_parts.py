@@ -60,7 +60,11 @@ def parts(servers: tuple[str, ...] = tuple(SERVERS)) -> dict[str, dict[str, Any]
         "connections": part([row(*one, connections=count) for one in each for count in (1, 64)]),
         "values": part([row(*one, value=size) for one in each for size in (16, 1 << 20)]),
         "latency": part(
-            [row(*one, share=share, rate=None if share is None else 1.0) for one in each for share in (None, *SHARES)],
+            [
+                row(*one, share=share, rate=share and share * COSTS[one[0]][1])
+                for one in each
+                for share in (None, *SHARES)
+            ],
             [{"server": s, "round": n, "requests_per_second": COSTS[s][1] * 0.9} for s, n in each],
         ),
         "breakdown": part([row(*one, breakdown=times) for one in ours]),

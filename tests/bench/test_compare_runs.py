@@ -56,13 +56,14 @@ def ticks() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
 
 
-def holders(names: set[str], latest: float) -> list[str]:
-    """Processes in them. The numbers of those that are gone are given to new ones: whoever began later is not meant."""
-    processes = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+def holders(names: set[str], since: float) -> list[str]:
+    """Processes in them that began since then. The numbers of namespaces that are gone are given to new ones, in which
+    may be others."""
+    until = ticks()
     found = []
-    for process in processes:
+    for process in [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]:
         try:
-            if begun(process) <= latest and held(process) & names:
+            if since - 1 <= begun(process) <= until and held(process) & names:
                 found.append(process)
         except OSError:
             continue  # it has ended
@@ -91,7 +92,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_two_namespaces_that_reach_each_other_and_are_gone_after_a_failure() -> None:
-    outside = held()
+    outside, began = held(), ticks()
     made: set[str] = set()
     with pytest.raises(RuntimeError, match="on purpose"), namespaces() as (server, client):
         made = {os.readlink(f"/proc/self/fd/{one.descriptor}") for one in (server, client)}
@@ -105,9 +106,8 @@ def test_two_namespaces_that_reach_each_other_and_are_gone_after_a_failure() -> 
             accepted.close()
             connection.close()
         raise RuntimeError("on purpose")
-    ended = ticks()
     assert held() == outside
-    assert holders(made, ended) == []
+    assert holders(made, began) == []
 
 
 def test_a_failure_within_a_namespace_leads_back_out() -> None:
@@ -197,7 +197,7 @@ def test_a_part_is_stored_and_written_beside_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_however_it_ends(number: int) -> None:
-    outside = held()
+    outside, began = held(), ticks()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.compare", "--quick", "--seconds", "30"],
         stdout=subprocess.PIPE,
@@ -210,7 +210,6 @@ def test_nothing_is_left_however_it_ends(number: int) -> None:
         made = held(str(process.pid)) - outside
         assert len(started_by_it) >= 3 and len(made) == 2
         process.send_signal(number)
-        ended = ticks()
         _, said = process.communicate(timeout=30)
     finally:
         process.kill()
@@ -218,7 +217,7 @@ def test_nothing_is_left_however_it_ends(number: int) -> None:
     assert process.returncode == (1 if number == signal.SIGINT else -number)
     assert "Traceback" not in said
     wait_for(lambda: not any(Path(f"/proc/{one}/cmdline").exists() for one in started_by_it), "the end of all")
-    assert holders(made, ended) == []
+    assert holders(made, began) == []
     assert re.search(r"^\s*\d+: bench-", subprocess.check_output(["ip", "link"], text=True), re.MULTILINE) is None
 
 
