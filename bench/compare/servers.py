@@ -25,6 +25,7 @@ BASELINE = "memcached"
 MEMORY = ("-m", "1024")  # nothing is ever evicted
 _START = 30.0  # s
 _STOP = 5.0
+_ANSWER = 30.0  # however much else it is asked for
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,16 @@ class Running:
         self._read = 0
 
     def stats(self) -> dict[str, str]:
-        self._control.sendall(b"stats\r\n")
         received = b""
-        while not received.endswith(b"END\r\n"):
-            piece = self._control.recv(1 << 16)
-            if not piece:
-                raise click.ClickException(f"{self.server.title} closed the connection")
-            received += piece
+        try:
+            self._control.sendall(b"stats\r\n")
+            while not received.endswith(b"END\r\n"):
+                piece = self._control.recv(1 << 16)
+                if not piece:
+                    raise ConnectionError("it closed the connection")
+                received += piece
+        except OSError as error:
+            raise click.ClickException(f"{self.server.title} does not answer any more: {error}") from None
         lines = (line.split(" ", 2) for line in received.decode().splitlines()[:-1])
         return {name: value for _, name, value in lines}
 
@@ -194,9 +198,12 @@ def _connected(server: Server, process: subprocess.Popen[bytes], clients: Namesp
     while process.poll() is None and time.monotonic() < end:
         try:
             with clients:
-                return socket.create_connection((server.address, server.port), timeout=_STOP)
+                control = socket.create_connection((server.address, server.port), timeout=_START)
         except OSError:
             time.sleep(0.02)
+            continue
+        control.settimeout(_ANSWER)
+        return control
     return None
 
 
