@@ -161,6 +161,8 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         stack.callback(interrupts.close)
         platform = Platform(MonotonicClock(), RealWallClock(), SystemEntropy(), interrupts)
         opened = stack.enter_context(host_tap(tap.tap, tap.host_address, vlan=tap.vlan, io=tap.io))
+        if opened.no_uring is not None:
+            _log.warning("%s; frames go by readv and writev", opened.no_uring)
         device: Device = opened
         if faults:
             device = FaultDevice(device, **vars(faults))
@@ -178,7 +180,8 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
             # What was measured since the last time.
             shown = partial(_show_breakdown, breakdown, tap.breakdown == "json")
             stack.enter_context(Signals(interrupts, lambda: node.events.spawn(shown), (signal.SIGUSR1,)))
-        _log.info("%s: MTU %d, features %#x; pool %d MiB", device.name, device.mtu, device.features, _pool_mib(node))
+        said = "%s: MTU %d, features %#x, io %s; pool %d MiB"
+        _log.info(said, device.name, device.mtu, device.features, opened.io, _pool_mib(node))
         opened.when_removed = lambda: node.events.spawn(partial(node.stop, 0))
         # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
         with Signals(interrupts, lambda: node.events.spawn(node.stop)):

@@ -2,12 +2,16 @@
 
 import contextlib
 import errno
+import fcntl
 import os
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -285,6 +289,37 @@ def test_an_exhausted_pool_drops_frames_and_counts(io):
         assert next(host.received(lambda frame: frame.type == 0x88B5))[1] == frame
 
 
+def test_slots_that_only_make_reading_cheaper_give_way():
+    """Several frames are read at once, into slots of their own: a part of the pool, which is not kept from others."""
+    size = 32 << 20
+    with network_namespace(), core_with_pool(size=size, reserve=0) as core, peer(io="uring") as host:
+        frame = bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100)
+        for _ in range(300):
+            host.raw.send(frame)
+        for _ in range(300):
+            next(host.received(lambda frame: frame.type == 0x88B5))
+        batches = host.tap.counters()["submits"]
+        assert 30 < batches < 100
+        pinned = core.pool.pinned()["device"]
+        assert 5 * 16 * 4096 < pinned <= size // 64
+        hoard: list[Chain] = []
+
+        def exhaust() -> None:
+            with contextlib.suppress(MemoryError):
+                while True:
+                    hoard.append(Chain())
+                    hoard[-1].write(bytes(2048))
+
+        exhaust()
+        for _ in range(4):
+            host.raw.send(frame)
+            assert next(host.received(lambda frame: frame.type == 0x88B5))[1] == frame
+            exhaust()
+        assert host.tap.counters()["rx_no_slots"] == 0
+        assert core.pool.pinned()["device"] < pinned // 2
+        hoard.clear()
+
+
 def test_frames_that_wait_when_interrupts_are_enabled(core, io):
     with peer(io=io) as host:
         host.port.receive()
@@ -293,6 +328,68 @@ def test_frames_that_wait_when_interrupts_are_enabled(core, io):
         assert host.port.enable_interrupts()
         host.port.receive()
         assert not host.port.enable_interrupts()
+
+
+def test_frames_that_the_kernel_has_no_room_for_wait_and_keep_their_order(core, io):
+    """Behind a slow link the tap's send buffer, which is bounded here, is full."""
+    with peer(io=io) as host, ExitStack() as stack:
+        for command in (
+            "link add slow type veth peer name far",
+            "link add bridge type bridge",
+            "link set slow master bridge",
+            "link set tap-test master bridge",
+            "link set slow up",
+            "link set far up",
+            "link set bridge up",
+        ):
+            ip(command)
+        subprocess.run("tc qdisc add dev slow root tbf rate 1mbit burst 1540 limit 1000000".split(), check=True)
+        (device_file,) = (int(name) for name in os.listdir("/proc/self/fd") if _is_tap(name))
+        fcntl.ioctl(device_file, 0x400454D4, struct.pack("i", 4000))  # TUNSETSNDBUF
+        raw = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
+        raw.bind(("far", 0))
+        raw.settimeout(10)
+        head = b"\x02far.." + host.tap.mac + b"\x88\xb5"
+        frames = [head + bytes([i]) * 1000 for i in range(20)]
+        host.port.enable_interrupts()
+        refused = 0
+        for frame in frames:
+            while not host.port.send(frame):
+                refused += 1
+                assert host.port.enable_interrupts(), "room tells nobody: somebody has to look"
+        until = time.monotonic() + 10
+        while host.tap.counters()["tx_frames"] < len(frames):
+            assert time.monotonic() < until
+            if io == "uring":
+                assert core.events.idle_time() == 0, "what waits goes in a later turn, whoever sleeps"
+                core.events.turn()
+            host.port.flush()
+        arrived: list[bytes] = []
+        while len(arrived) < len(frames):
+            frame = raw.recv(65536)
+            if frame[12:14] == b"\x88\xb5":
+                arrived.append(frame)
+        assert arrived == frames
+        counters = host.tap.counters()
+        assert refused and counters["tx_full"] >= refused and counters["tx_errors"] == 0
+
+
+def _is_tap(name):
+    try:
+        return os.readlink(f"/proc/self/fd/{name}") == "/dev/net/tun"
+    except OSError:
+        return False
+
+
+def test_what_comes_while_interrupts_are_enabled_is_left_for_them(core, io):
+    """A frame that is fetched before epoll has looked would wake nobody."""
+    with peer(io=io) as host:
+        host.port.receive()
+        assert not host.port.enable_interrupts()
+        host.raw.send(bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100))
+        assert host.port.send(bytes(60))
+        (file,) = (int(name) for name in os.listdir("/proc/self/fd") if _is_tap(name))
+        assert select.select([file], [], [], 0)[0]
 
 
 def test_a_link_that_is_down_drops_and_counts(core, io):
@@ -413,6 +510,48 @@ def test_no_device_node(core, monkeypatch):
     monkeypatch.setattr(os, "open", missing)
     with pytest.raises(TapError, match=r"/dev/net/tun is missing: modprobe tun, or .* mknod /dev/net/tun c 10 200"):
         TapDevice("tap-test")
+
+
+# Installs a seccomp filter, as containers have one: io_uring_setup, _enter and _register fail with this error.
+FORBIDDEN = """
+import ctypes, struct
+rules = [(0x20, 0, 0, 0), (0x35, 0, 2, 425), (0x25, 1, 0, 427), (0x06, 0, 0, 0x50000 | ERROR), (0x06, 0, 0, 0x7FFF0000)]
+rules = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 5, ctypes.addressof(rules)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (errno.EPERM, "io_uring is forbidden: let the container or service (its seccomp filter) use io_uring_setup"),
+        (errno.ENOSYS, "there is no io_uring here: take a kernel that has it"),
+        (errno.ENOMEM, "io_uring gets no memory: raise ulimit -l"),
+    ],
+)
+def test_where_the_kernel_forbids_io_uring_it_is_said_and_auto_does_without(core, error, text):
+    forbidden = FORBIDDEN.replace("ERROR", str(int(error)))
+    process = run(forbidden + OPEN.replace('/24")', '/24", io="uring")'))
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said.startswith(text) and said.endswith("or let frames go by readv and writev (--io rw)\n")
+    assert said.count("\n") == 1
+    show = OPEN.replace('print("open"', "print(tap.io, tap.no_uring").replace(
+        '"10.99.0.1/24")', '"10.99.0.1/24") as tap'
+    )
+    process = run(forbidden + "import os; sys_stdin = os.close(0)\n" + show.replace("sys.stdin.read()", "pass"))
+    shown, said = process.communicate()
+    assert (shown.startswith(f"rw {text}"), said) == (True, "")
+
+
+def test_io_uring_is_what_auto_takes_where_it_is_allowed(core):
+    with peer() as host:
+        assert (host.tap.io, host.tap.no_uring) == ("uring", None)
+    with pytest.raises(ValueError, match="choose auto, rw or uring"):
+        TapDevice("tap-test", io="epoll")
+    assert "tap-test" not in ip("link")
 
 
 def run(script, *, before=()):

@@ -141,3 +141,72 @@ def test_datagrams_without_an_allocation(shim: Path, checksums: str) -> None:
     grown = {name: after - report["before"][name] for name, after in report["after"].items()}
     assert grown["units carved"] == 0
     assert all(abs(size) <= 16 for size in grown.values()), grown
+
+
+# A compiled echo on a tap, and the host's sockets, whose datagrams are many at a time.
+ON_A_TAP = """
+import ctypes, json, socket, sys
+from appliances.echo import Echo
+from tests.support.hosted import HOSTS, OURS, tap_node
+
+shim = ctypes.CDLL(sys.argv[1])
+counts = (ctypes.c_long * 6)()
+begin, end, tell = shim.shim_begin, shim.shim_end, shim.shim_tell
+
+with tap_node(Echo(), io=sys.argv[3]) as tap, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    asking.settimeout(10)
+    asking.bind((HOSTS, 0))
+    asking.connect((OURS, 7))
+    room, datagrams, turn = bytearray(2000), [bytes(1400)] * 50, tap.node.events.turn
+
+    def ask(times, datagrams=datagrams):
+        for _ in range(times):
+            for datagram in datagrams:
+                asking.send(datagram)
+            ask.asked += len(datagrams)
+            while tap.node.udp.counters()["datagrams_in"] < ask.asked:
+                turn()
+            for datagram in datagrams:
+                asking.recv_into(room)
+    ask.asked = 0
+    ask(1, datagrams[:1])  # the host keeps few of them while it asks for the address
+
+    def state():
+        pool = tap.node.pool
+        return {"objects": sys.getallocatedblocks(), "slots": pool.live_slots(), "iobufs": pool.live_iobufs(),
+                "units carved": pool.counters()["units_carved"]}
+    for _ in range(2):
+        ask(100)
+        state()
+    before = state()
+    begin()
+    ask(int(sys.argv[2]) // 50)
+    end(counts)
+    after = state()
+    tell()
+    frames = tap.node.counters()["tap-node"]
+print(json.dumps({"counts": list(counts), "before": before, "after": after, "frames": frames}))
+"""
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("io", ["rw", "uring"])
+def test_frames_of_a_tap_without_an_allocation(shim: Path, io: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_TAP, str(shim), "20000", io],
+        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["frames"]["rx_frames"] > 30_000 and report["frames"]["tx_frames"] > 30_000
+    assert report["frames"]["tx_flattened"] == 0
+    if io == "uring":
+        assert report["frames"]["submits"] < 10_000
+    counts = dict(zip(("malloc", "calloc", "realloc", "memalign", "mmap", "brk"), report["counts"]))
+    assert not any(counts.values()), f"{counts}\n{done.stderr}"
+    grown = {name: after - report["before"][name] for name, after in report["after"].items()}
+    assert grown["units carved"] == 0
+    assert all(abs(size) <= 64 for size in grown.values()), grown

@@ -107,14 +107,18 @@ class TapNode:
 
 @contextmanager
 def tap_node(
-    appliance: Appliance | None = None, tcp: TcpConfig | None = None, offloads: bool = True, **faults: Any
+    appliance: Appliance | None = None,
+    tcp: TcpConfig | None = None,
+    offloads: bool = True,
+    io: str = "auto",
+    **faults: Any,
 ) -> Iterator[TapNode]:
     """Started; `faults` are FaultDevice's. On the way out nothing may be left in its pool."""
     with network_namespace(), ExitStack() as stack:
         interrupts = EpollInterrupts()
         stack.callback(interrupts.close)
         platform = Platform(MonotonicClock(), RealWallClock(), SystemEntropy(), interrupts)
-        device: Device = stack.enter_context(host_tap("tap-node", f"{HOSTS}/24", offloads=offloads))
+        device: Device = stack.enter_context(host_tap("tap-node", f"{HOSTS}/24", offloads=offloads, io=io))
         wrapper = device = FaultDevice(device, **faults) if faults else device
         config = NodeConfig(interfaces=(InterfaceConfig(f"{OURS}/24"),), tcp=tcp or TcpConfig())
         node = Node(platform, device, appliance, config)

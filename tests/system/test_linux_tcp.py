@@ -174,13 +174,21 @@ def expect_reset(opened: Any) -> str:
 
 @ROLES
 @pytest.mark.parametrize(
-    ("direction", "offloads"), [("out", False), ("in", False), ("both", False), ("both", True)]
-)  # with offloads frames are large, and losses few
-def test_50_megabytes_through_loss_and_reordering(role: str, direction: str, offloads: bool) -> None:
+    ("direction", "offloads", "io"),
+    # With offloads frames are large, and losses few.
+    [
+        ("out", False, "uring"),
+        ("in", False, "rw"),
+        ("both", False, "uring"),
+        ("both", True, "rw"),
+        ("both", True, "uring"),
+    ],
+)
+def test_50_megabytes_through_loss_and_reordering(role: str, direction: str, offloads: bool, io: str) -> None:
     ours = made_up(1, BULK if direction != "in" else 0)
     theirs = made_up(2, BULK if direction != "out" else 0)
     handler = Transfer(ours)
-    with tap_node(offloads=offloads, drop=0.01, reorder=0.02, seed=7) as tap:
+    with tap_node(offloads=offloads, io=io, drop=0.01, reorder=0.02, seed=7) as tap:
         # Without SACK, Linux takes superfluous duplicate acknowledgments for reordering by up to 300 segments, and from
         # then on often waits for its time-out: 40 seconds instead of 5, once in five times.
         Path("/proc/sys/net/ipv4/tcp_max_reordering").write_text("3")

@@ -76,6 +76,26 @@ def ask() -> list[int]:
         return back
 
 
+@pytest.mark.parametrize("io", ["rw", "uring"])
+def test_more_datagrams_in_a_turn_than_a_ring_has_room_for_keep_their_order(io: str) -> None:
+    with tap_node(io=io) as tap, host_socket(PORT) as theirs:
+        handler = Asking()
+        with tap.node.core:
+            socket = tap.node.udp.connect(HOSTS, PORT, handler)
+            handler.send(b"who has it?")
+        tap.run_until(lambda: tap.node.network.counters()["arp_received"] > 0)
+        assert theirs.recv(100) == b"who has it?"
+        before = tap.node.counters()["tap-node"]
+        with tap.node.core:
+            tap.node.events.spawn(lambda: [socket.send(b"%d" % i) for i in range(1000)])
+        tap.node.turn()
+        assert [int(theirs.recv(100)) for _ in range(1000)] == list(range(1000))
+        after = tap.node.counters()["tap-node"]
+        assert after["tx_frames"] - before["tx_frames"] == 1000
+        if io == "uring":
+            assert after["submits"] - before["submits"] == 6, "192 at once"
+
+
 def answer(count: int) -> None:
     with host_socket(PORT) as answering:
         for _ in range(count):
