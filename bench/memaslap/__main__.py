@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import click
 
 from bench.memaslap import clock, configuration, options, report
+from bench.memaslap.outages import Outages
 from bench.memaslap.progress import Progress
 from bench.memaslap.run import Failed, Run
 
@@ -40,6 +42,7 @@ def _read(name: str, read: Callable[[str], Any]) -> dict[str, Any]:
 _TIME = _read("TIME", options.seconds)
 _SIZE = _read("SIZE", options.size)
 _PART = _read("PART", options.proportion)
+_RATE = _read("RATE", options.rate)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -94,7 +97,7 @@ def _from(least: int, most: int | None = None) -> click.IntRange:
 @click.option("-b", "--verbose", is_flag=True, help="tell of each verification that fails")
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1e9, min_open=True),
+    **_RATE,
     help="open loop: so many requests a second, whatever the server does",
 )
 @click.option("--warm-up", **_TIME, help="fill the windows, then run so long before measuring")
@@ -102,7 +105,7 @@ def _from(least: int, most: int | None = None) -> click.IntRange:
 @click.option("--hdr", type=_FILE, help="write the times' percentiles to this file, as HdrHistogram does")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @click.version_option(None, "-V", "--version", package_name="netapp", message="memaslap of netapp %(version)s")
-def command(servers: str, hdr: Path | None, as_json: bool, **values: Any) -> int:
+def command(servers: str, hdr: Path | None, as_json: bool, **values: Any) -> None:
     try:
         given = {name: value for name, value in values.items() if value is not None}
         chosen = options.Options(servers=options.servers(servers), servers_text=servers, **given)
@@ -111,6 +114,8 @@ def command(servers: str, hdr: Path | None, as_json: bool, **values: Any) -> int
             mix = mix.with_values_of(chosen.fixed_size)
         if wrong := chosen.check(mix):
             raise ValueError(wrong)
+        if hdr and not hdr.parent.is_dir():
+            raise ValueError(f"{hdr}: there is no folder {hdr.parent}")
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     step = clock.resolution()
@@ -121,7 +126,7 @@ def command(servers: str, hdr: Path | None, as_json: bool, **values: Any) -> int
     if hdr:
         from bench.memaslap import hgrm
     try:
-        result, interrupted, failure = _run(chosen, mix, as_json)
+        result, failure = _run(chosen, mix, as_json)
     except Failed as error:
         raise click.ClickException(str(error)) from None
     click.echo(json.dumps(report.as_json(result), indent=2) if as_json else report.closing(result, chosen))
@@ -132,20 +137,24 @@ def command(servers: str, hdr: Path | None, as_json: bool, **values: Any) -> int
             raise click.ClickException(f"{hdr}: {error.strerror}") from None
     if failure:
         raise click.ClickException(failure)
-    return 1 if interrupted else 0
 
 
-def _run(chosen: options.Options, mix: configuration.Configuration, as_json: bool) -> tuple[report.Result, bool, str]:
-    """What came of it, whether it was interrupted, and what failed."""
+def _run(chosen: options.Options, mix: configuration.Configuration, as_json: bool) -> tuple[report.Result, str]:
+    """What came of it, and why that is not all."""
     run = Run(chosen, mix)
     progress = Progress()
-    lost = [0] * len(chosen.servers)
+    outages = Outages(chosen.servers, run.connections)
     earlier: report.Result | None = None
+    next_period = time.monotonic() + chosen.stat_freq
 
     def look() -> None:
-        nonlocal earlier, lost
+        nonlocal earlier, next_period
+        for line in outages.look(run.lost(), run.back(), time.monotonic()) if run.reconnects else ():
+            progress.clear()
+            click.echo(line, err=True)
         now = run.result()
-        if chosen.stat_freq and not as_json:
+        if chosen.stat_freq and not as_json and time.monotonic() >= next_period:
+            next_period += chosen.stat_freq
             progress.clear()
             if sys.stdout.isatty():
                 click.echo("\x1b[1;1H\x1b[2J")
@@ -153,34 +162,40 @@ def _run(chosen: options.Options, mix: configuration.Configuration, as_json: boo
             earlier = now
         progress.running(now)
 
-    interrupted = False
+    def measure() -> bool:
+        nonlocal next_period
+        next_period = time.monotonic() + chosen.warm_up + chosen.stat_freq
+        try:
+            run.measure(min(chosen.stat_freq or 1.0, 1.0), look)
+        except KeyboardInterrupt:
+            return True
+        return False
+
     try:
         if not as_json:
             click.echo(report.settings(chosen, mix))
         if chosen.warm_up or not mix.set:
-            run.fill(lambda: progress.filling(0, 0))
-        try:
-            run.measure(chosen.stat_freq or 1.0, look)
-        except KeyboardInterrupt:
-            interrupted = True
+            run.fill(lambda: progress.filling(run.objects(), chosen.concurrency * chosen.win_size))
+        interrupted = measure()
         result = run.result()
-        progress.clear()
-        try:
-            run.check(result)
-        except Failed as error:
-            return result, interrupted, str(error)
-        return result, interrupted, ""
+        if interrupted:
+            return result, "interrupted"
+        run.check(result)
+    except Failed as error:
+        if not run.start:
+            raise
+        return run.result(), str(error)
     finally:
         progress.clear()
         run.close()
+    return result, ""
 
 
 def main() -> None:
+    status = 0
     try:
-        status = command.main(prog_name="memaslap", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        status = error.exit_code
-    except click.Abort:
+        command.main(prog_name="memaslap", standalone_mode=False)
+    except click.Abort:  # before there was anything to report
         status = 1
     except click.ClickException as error:
         click.echo(f"memaslap: {error.format_message()}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ DATAGRAM_BYTES = 1400  # memcached's; what it is sent is no larger either
 MOST_THREADS = 256
 MOST_CONCURRENCY = 65536
 MOST_KEYS = 1000  # of a get
+MOST_RATE = 1e8
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -66,7 +68,7 @@ class Options:
             "-a and -p exclude each other": self.rep_write and self.facebook,
             "-P is memaslap's closed loop, --rate an open one: choose one": self.tps and self.rate,
             f"a set of {longest_value} bytes does not fit into a datagram of {DATAGRAM_BYTES}": (
-                self.udp and configuration.set and command > DATAGRAM_BYTES
+                self.udp and command > DATAGRAM_BYTES
             ),
             f"a get of {self.division} keys does not fit into a datagram of {DATAGRAM_BYTES}": (
                 (self.udp or self.facebook) and keys > DATAGRAM_BYTES
@@ -107,15 +109,27 @@ def proportion(text: str) -> float:
     return found
 
 
+def rate(text: str) -> float:
+    """Requests a second."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= MOST_RATE:
+        raise ValueError(f"{text!r} is no rate: requests a second, at most {MOST_RATE:g}")
+    return found
+
+
 def servers(text: str) -> tuple[tuple[str, int], ...]:
     """host:port,host:port; [address]:port of IPv6; 11211 where no port is given."""
     found = []
-    for part in text.split(","):
-        host, colon, port = part.strip().rpartition(":")
-        if not colon or (":" in host and not host.startswith("[")):
-            host, port = part.strip(), str(DEFAULT_PORT)
-        host = host.strip("[]")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"{part.strip()!r} is no server: host:port")
-        found.append((host, int(port)))
+    for part in (part.strip() for part in text.split(",")):
+        bracketed = re.fullmatch(r"\[([^]]+)\](?::(\d+))?", part)
+        plain = re.fullmatch(r"([^:\[\]]+)(?::(\d+))?", part)
+        address = re.fullmatch(r"([0-9a-fA-F:.]+:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)()", part)
+        match = bracketed or plain or address
+        port = int(match[2] or DEFAULT_PORT) if match else 0
+        if not match or not 0 < port < 65536:
+            raise ValueError(f"{part!r} is no server: host:port")
+        found.append((match[1], port))
     return tuple(found)

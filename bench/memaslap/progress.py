@@ -9,13 +9,13 @@ from bench.memaslap.report import Result
 
 
 class Progress:
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream = stream
-        self.shown = stream.isatty()
+    def __init__(self) -> None:
+        self.stream: TextIO = sys.stderr
+        self.shown = self.stream.isatty()
         self.before: Result | None = None
 
-    def filling(self, sets: int, objects: int) -> None:
-        self._show(f"filling: {sets:,} of {objects:,} objects")
+    def filling(self, objects: int, of: int) -> None:
+        self._show(f"filling: {objects:,} of {of:,} objects")
 
     def running(self, now: Result) -> None:
         before, self.before = self.before, now

@@ -77,6 +77,8 @@ class Run:
         self.workers: list[Worker] = []
         self.start = 0
         self.begin = 0
+        self.reconnects = options.reconnect or options.rep_write > 0
+        self.connections = [0] * len(options.servers)
         servers = options.servers
         each = options.conn_sock * (len(servers) if options.rep_write else 1) + options.facebook
         _allow_descriptors(options.concurrency * each + options.threads + 64)
@@ -106,7 +108,7 @@ class Run:
                     writers=options.rep_write,
                     binary_protocol=options.binary,
                     facebook=options.facebook,
-                    reconnect=options.reconnect or options.rep_write > 0,
+                    reconnect=self.reconnects,
                     verbose=options.verbose,
                     rate=rate / options.threads,
                     open_loop=options.rate > 0,
@@ -114,6 +116,8 @@ class Run:
                 self.workers.append(worker)
                 for _ in range(options.concurrency // options.threads):
                     sockets = list(self._sockets(thread))
+                    for _, server, _ in sockets:
+                        self.connections[server] += 1
                     requests = options.execute_number // options.concurrency or _NEVER
                     worker.add_client(keys_packed, values_packed, options.exp_verify, sockets, requests)
         except BaseException:
@@ -198,6 +202,10 @@ class Run:
         cpu = sum(worker.cpu for worker in self.workers if worker.ended) / 1e9
         return Result(gets, sets, waited, counters, seconds, unanswered, cpu)
 
+    def objects(self) -> int:
+        """Set so far, while the windows are filled."""
+        return sum(worker.filled for worker in self.workers)
+
     def lost(self) -> list[int]:
         """Connections that ended, by server."""
         return [sum(counts) for counts in zip(*(worker.lost for worker in self.workers))]
@@ -211,7 +219,7 @@ class Run:
             raise Failed("no answer for 10 s")
         trouble = next((worker.trouble for worker in self.workers if worker.trouble), "")
         for (host, port), lost in zip(self.options.servers, self.lost()):
-            if lost and not (self.options.reconnect or self.options.rep_write):
+            if lost and not self.reconnects:
                 raise Failed(
                     f"{host}:{port} ended {lost} connections" + (f", after it answered {trouble!r}" if trouble else "")
                 )

@@ -641,6 +641,12 @@ class Worker:
         return self.counters_
 
     @property
+    def filled(self):
+        """Objects that were set, while fill() runs."""
+        i: uint32_t
+        return sum([self.clients[i].cursor for i in range(self.client_count)])
+
+    @property
     def trouble(self):
         """The first answer that was an error; empty."""
         return cython.cast(bytes, self.task.trouble).decode("ascii", "replace")

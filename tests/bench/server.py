@@ -146,7 +146,7 @@ class Server:
     def _binary(self, data: bytes) -> tuple[bytes, bytes] | None:
         if len(data) < 24:
             return None
-        magic, command, key_length, extras, _, _, body, opaque, _ = HEADER.unpack_from(data)
+        _, command, key_length, extras, _, _, body, opaque, _ = HEADER.unpack_from(data)
         if len(data) < 24 + body:
             return None
         key = data[24 + extras : 24 + extras + key_length]

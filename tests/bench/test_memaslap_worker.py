@@ -222,8 +222,9 @@ def test_who_answers_with_garbage_is_left(binary: bool) -> None:
                 server.change = lambda _, reply=reply, size=size: pieces(size, reply)  # type: ignore[misc]
                 counters = run(worker, 5)
             assert worker.lost == [2], garbage
-            assert (counters["cmd_get"], counters["cmd_set"]) == (0, 0)
             assert counters["errors"] >= 2
+            if size > 1:  # otherwise the beginning may be a reply
+                assert (counters["cmd_get"], counters["cmd_set"]) == (0, 0)
 
 
 def test_many_replies_of_garbage_neither_crash_nor_hang() -> None:
