@@ -143,6 +143,12 @@ def test_every_server_answers_counts_and_ends(both: tuple[Namespace, Namespace],
                 received += piece
         assert received == b"STORED\r\n" + (b"VALUE k 0 %d\r\n%s\r\nEND\r\n" % (len(value), value)) * 30
         assert (running.gets(), running.requests()) == (30, 31)
+        began = time.monotonic()
+        with both[1], socket.create_connection((server.address, server.port), timeout=10) as client:
+            # A server goes on with what it has, without waiting for anything: 100 and more turns.
+            client.sendall(b"get no\r\n" * 4000 + b"quit\r\n")
+            assert sum(iter(lambda: len(client.recv(1 << 16)), 0)) == 4000 * len(b"END\r\n")
+        assert time.monotonic() - began < 5
         assert running.stats()["version"].startswith("1.6")
     assert process.returncode in (0, -signal.SIGTERM)
 
