@@ -1,8 +1,6 @@
 """Our memcached beside Debian's, on the same core in turns, in network namespaces that are made for it.
 
-    python -m bench.compare [--connections N] [--quick] [--json]
-    python -m bench.compare --only loads --only values
-    python -m bench.compare --redraw
+    sudo .venv/bin/python -m bench.compare --quick
 
 64 connections ask for one thing at a time, nine gets to a set; keys have 64 bytes, values 100 to 1,024; text protocol.
 Compared are the CPU time of the server's core for a request, whoever spent it, and what clients see. In ratios more
@@ -107,6 +105,7 @@ def main(
     else:
         for name in only or PARTS:
             plan = Plan(rounds or FULL[name][0], seconds or FULL[name][1], connections, chosen or tuple(SERVERS))
+            click.echo(f"{datetime.datetime.now():%H:%M:%S} {name}, {plan.rounds} rounds", err=True)
             parts[name] = run_part(name, plan)
             store(folder, name, parts[name])
     progress("")

@@ -169,6 +169,7 @@ def start(bed: Testbed, plan: Plan) -> None:
 
 
 def progress(text: str) -> None:
+    """On a terminal, in place of what was said before."""
     if sys.stderr.isatty():
         click.echo(f"\r\x1b[K{text}", nl=False, err=True)
 

@@ -25,7 +25,8 @@ rounds, with the least and the greatest in brackets. In ratios more than 1 means
 {servers}
 
 **Workload**: 64 connections unless said otherwise, each with one request under way; nine gets to a set, 64-byte keys,
-values of 100 to 1,024 bytes, text protocol; every key is there. The generator is `python -m bench.memaslap`.
+values of 100 to 1,024 bytes, text protocol. 10,000 keys are stored first, so that every get finds its value; sets
+replace them. The generator is `python -m bench.memaslap`, one thread on a core of its own.
 
 **CPU a request** is all non-idle time of the server's core, divided by the requests that the server counted:
 interrupts, softirqs, kernel threads and spinning included, whoever they worked for. It is elapsed time less what a
@@ -113,6 +114,7 @@ def _connections(part: dict[str, Any], picture: str) -> Iterator[str]:
 
 def _values(part: dict[str, Any], picture: str) -> Iterator[str]:
     yield from _sweep("values", part, "## Throughput against value size", picture, lambda point: f"{point:,}")
+    yield "\nAll of them with `-I 2m`: a value of 1 MiB and its header are too large otherwise."
     rows = summarised("values", part)
     points = sorted({row["point"] for row in rows})
     yield "\nGB/s, both ways:\n"
