@@ -5,14 +5,14 @@ receives.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.drivers.linux cimport iovec
 from netapp.iobuf.chain cimport Chain
-from netapp.iobuf.pool cimport FRAME_BYTES, HEADROOM, slot_t
+from netapp.iobuf.pool cimport slot_t
 
 cdef enum:
     VNET_BYTES = 12
     MOST_VIEWS = 1024            # of a gathered write: IOV_MAX
     MOST_SLOTS = 17              # one of 2 KiB and sixteen of 4 KiB: a frame of 65,562 bytes
     LONGEST_FRAME = 65562        # VIRTIO 1.2, 5.1.6.3.1, without its header
-    FIRST_BYTES = FRAME_BYTES - HEADROOM
+    FIRST_BYTES = 1920           # of a frame, in its first slot: FRAME_BYTES - HEADROOM
 
 cdef packed struct vnet_header_t:
     uint8_t flags
