@@ -112,6 +112,8 @@ def main(
     if not quick:
         write_results(folder, stored(folder)["parts"])
     found = report(parts)
+    if quick and "cpu_ratio" not in found:
+        raise click.ClickException("; ".join(parts["loads"]["failures"]) or "there was nothing to compare")
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
