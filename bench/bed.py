@@ -81,6 +81,10 @@ class Bed(Generic[C]):
             raise RuntimeError(f"{self.clients.wrong} answers were wrong")
         return spent
 
+    def copied_bytes(self) -> int:
+        """That the node copied so far, apart from the wire's own, which stands for a device."""
+        return sum(size for place, size in self.node.pool.copied().items() if place not in ("wire", "device"))
+
     def close(self) -> None:
         self.node.close()
         self.wire.close()
