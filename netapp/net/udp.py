@@ -398,6 +398,8 @@ def _deliver_cut(
 ) -> cython.int:
     """The datagrams of a frame that the device joined: views of its slots."""
     manager: UdpManager = s.udp
+    # The first slot goes with its datagrams; what IP's header says is passed up with all.
+    info.header = network().keep_header(info.header)
     while frame.length and not s.ended:
         manager.counts.cut_in += 1
         _deliver(s, frame.take_front(size if frame.length > size else frame.length), info, port)

@@ -389,6 +389,21 @@ def test_datagrams_of_one_frame_are_cut_by_reference(features: int) -> None:
         assert net.counters.get("cut_in", 0) == (5 if features else 0)
 
 
+def test_datagrams_of_one_frame_whose_slots_go_with_them_have_its_ttl() -> None:
+    ttls: list[int] = []
+    with datagrams(features_a=RX_CHECKSUM | RX_USO, features_b=CHECKSUM | USO) as net:
+
+        def receive(handler: Recorder, datagram: Chain, source: Endpoint) -> None:
+            datagram.clear()
+            ttls.append(source.ttl)
+            Chain(bytes(2000)).write(b"\xff" * 2000)  # where the frame lay, perhaps
+
+        net.bind(7, receive=receive)
+        assert net.node.host.send(net.frame(bytes(5000)), Offload(1, 5, 42, 1200, 34, 6))
+        net.node.core.settle()
+        assert ttls == [64] * 5
+
+
 def test_a_socket_that_closes_gets_no_more_of_a_frame() -> None:
     with datagrams(features_a=RX_CHECKSUM | RX_USO, features_b=CHECKSUM | USO) as net:
         handler = net.bind(7, receive=lambda self, datagram, source: self.close())
