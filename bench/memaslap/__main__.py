@@ -158,8 +158,9 @@ def _run(chosen: options.Options, mix: configuration.Configuration, as_json: boo
             progress.clear()
             if sys.stdout.isatty():
                 click.echo("\x1b[1;1H\x1b[2J")
-            click.echo(report.period(earlier, now, mix))
-            earlier = now
+            if tables := report.period(earlier, now, mix):
+                click.echo(tables)
+                earlier = now
         progress.running(now)
 
     def measure() -> bool:

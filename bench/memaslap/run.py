@@ -176,7 +176,9 @@ class Run:
 
         def run(worker: Worker) -> None:
             barrier.wait()
-            worker.run(self.start, self.begin, self.end)
+            # The threads' requests are due between each other's.
+            apart = 1e9 / self.options.rate * self.workers.index(worker) if self.options.rate else 0.0
+            worker.run(self.start + round(apart), self.begin, self.end)
 
         with self._threads(run) as threads:
             self._wait(threads, pause, look)
