@@ -1,7 +1,5 @@
 """The appliance: what the options make of store, worker and sockets, and what runs in the background."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from appliances.memcached.binary import Binary

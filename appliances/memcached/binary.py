@@ -1,16 +1,13 @@
 """The binary protocol, as memcached 1.6 speaks it without SASL."""
 
-from __future__ import annotations
-
 from struct import Struct
 
 from appliances.memcached import words
-from appliances.memcached.protocol import Protocol
 from appliances.memcached.session import Session
 from appliances.memcached.stats import named
 from appliances.memcached.store import Store
 from appliances.memcached.words import ADD, CAS, CREATED, KEY_MAX, NO_MEMORY, NOT_STORED, REPLACE, STORED, VERSION
-from appliances.memcached.worker import Worker
+from appliances.memcached.worker import Protocol, Worker
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.cursor import Cursor
 

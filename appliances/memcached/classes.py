@@ -1,7 +1,5 @@
 """memcached's size classes, which its statistics and `me` speak of: memory here belongs to none."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 
 import cython

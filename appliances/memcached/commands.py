@@ -4,8 +4,6 @@ They return the reply, empty where the client asked for none, or None to close t
 operator tunes what there is not here are answered as where it is disabled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from appliances.memcached import words

@@ -2,10 +2,9 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from appliances.memcached.item cimport Item
-from appliances.memcached.protocol cimport Protocol
 from appliances.memcached.session cimport Session
 from appliances.memcached.store cimport Store
-from appliances.memcached.worker cimport Worker
+from appliances.memcached.worker cimport Protocol, Worker
 
 cdef int SET, REPLACE, CAS, APPEND, STORED, NO_MEMORY, CREATED
 cdef uint64_t KEY_MAX

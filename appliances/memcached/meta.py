@@ -1,18 +1,15 @@
 """The meta commands mg, ms, md, ma, me and mn of the text protocol."""
 
-from __future__ import annotations
-
 import string
 from binascii import a2b_base64, b2a_base64
 
 from appliances.memcached import words
 from appliances.memcached.item import Item
-from appliances.memcached.protocol import Protocol
 from appliances.memcached.session import Session
 from appliances.memcached.store import Store
 from appliances.memcached.text import Command
 from appliances.memcached.words import APPEND, BAD_FORMAT, CAS, CREATED, ERROR, KEY_MAX, NO_MEMORY, REPLACE, SET, STORED
-from appliances.memcached.worker import Worker
+from appliances.memcached.worker import Protocol, Worker
 from netapp.iobuf.chain import Chain
 
 MOST_WORDS = 19  # of a line

@@ -1,7 +1,5 @@
 """memcached's options, in its order and words; those that have no meaning here are refused, and say why."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path

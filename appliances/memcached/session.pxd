@@ -2,9 +2,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from appliances.memcached.item cimport Item
-from appliances.memcached.protocol cimport Protocol
 from appliances.memcached.store cimport Store
-from appliances.memcached.worker cimport Worker
+from appliances.memcached.worker cimport Protocol, Worker
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 from netapp.tcp.request_handler cimport RequestHandler

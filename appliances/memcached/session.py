@@ -1,17 +1,10 @@
 """A connection: commands are read where they lie, and all replies of an event are sent at once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from appliances.memcached.store import Store
 from appliances.memcached.words import APPEND, BAD_DATA, CRLF, ENOUGH, FIRST_SECOND, NO_MEMORY, STORED, TOO_MANY
+from appliances.memcached.worker import Protocol, Worker
 from netapp.iobuf.chain import Chain
 from netapp.tcp.request_handler import RequestHandler
-
-if TYPE_CHECKING:
-    from appliances.memcached.protocol import Protocol
-    from appliances.memcached.store import Store
-    from appliances.memcached.worker import Worker
 
 SWALLOW = -1  # instead of a mode: what follows is dropped
 NO_MEMORY_TO_READ = b"SERVER_ERROR out of memory reading request\r\n"

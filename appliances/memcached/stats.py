@@ -3,8 +3,6 @@ and behind a `=` where the value is found. What is not told of there or here is 
 such thing, as if none came.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 from collections.abc import Iterator, Mapping

@@ -1,16 +1,13 @@
 """The text protocol's commands that most requests are; the rarer ones are functions in commands.py."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from appliances.memcached import words
 from appliances.memcached.item import Item
-from appliances.memcached.protocol import Protocol
 from appliances.memcached.session import Session
 from appliances.memcached.store import Store
 from appliances.memcached.words import BAD_FORMAT, CAS, END, ENOUGH, ERROR, KEY_MAX, NO_MEMORY, SET, STORED
-from appliances.memcached.worker import Worker
+from appliances.memcached.worker import Protocol, Worker
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.cursor import Cursor
 

@@ -1,7 +1,5 @@
 """Requests in datagrams: each has a header of its own, and answers are cut into as many datagrams as they need."""
 
-from __future__ import annotations
-
 from appliances.memcached.session import Session
 from appliances.memcached.worker import Worker
 from netapp.iobuf.chain import Chain
@@ -16,7 +14,7 @@ ALONE = b"\x00\x01"
 class DatagramSession(Session):
     """One datagram's commands. Each has an answer of its own."""
 
-    def __init__(self, worker: Worker, handler: Datagrams, request_id: bytes) -> None:
+    def __init__(self, worker: Worker, handler: "Datagrams", request_id: bytes) -> None:
         Session.__init__(self, worker, handler.protocol)
         self.most = 1
         self.left = worker.at_once

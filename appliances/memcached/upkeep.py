@@ -1,7 +1,5 @@
 """What happens without a request: expired items are reclaimed, idle connections closed."""
 
-from __future__ import annotations
-
 from appliances.memcached.worker import Worker
 from netapp.event.timer import Timer
 from netapp.node.appliance import Appliance

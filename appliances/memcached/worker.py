@@ -1,25 +1,47 @@
-"""What the sessions of a core share."""
+"""What the sessions of a core share; and how a protocol's commands are read and answered."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from appliances.memcached.protocol import Negotiation
+from appliances.memcached.options import Options
+from appliances.memcached.store import Store
 from appliances.memcached.words import FIRST_SECOND
 from netapp.ebb.core import EVENT_MANAGER, EbbRef
 from netapp.iobuf.chain import Chain
+from netapp.iobuf.cursor import Cursor
 from netapp.tcp.request_handler import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from appliances.memcached.options import Options
-    from appliances.memcached.protocol import Protocol
     from appliances.memcached.session import Session
-    from appliances.memcached.store import Store
     from appliances.memcached.upkeep import Upkeep
 
 LONGEST_RELATIVE = 60 * 60 * 24 * 30  # a longer time is one of day
+
+
+class Protocol:
+    def command(self, session: Session, worker: Worker, store: Store, cursor: Cursor, data: Chain) -> bool:
+        raise NotImplementedError
+
+    def stored(self, session: Session, worker: Worker, store: Store, result: int) -> bytes:
+        raise NotImplementedError
+
+    def completes(self, worker: Worker, data: Chain) -> bool:
+        return True
+
+    def bound(self, session: Session, worker: Worker, waiting: Chain) -> None:
+        pass
+
+
+class Negotiation(Protocol):
+    """Until the first byte says which protocol the client speaks."""
+
+    def command(self, session: Session, worker: Worker, store: Store, cursor: Cursor, data: Chain) -> bool:
+        binary = cursor.read(1) == b"\x80"
+        cursor.reset(data)
+        session.protocol = worker.binary if binary else worker.text
+        return session.protocol.command(session, worker, store, cursor, data)
 
 
 class Worker(Requests):
