@@ -35,8 +35,8 @@ class Memcached(Appliance):
 
     def _make_store(self) -> Store:
         options = self.options
-        secret = self.node.platform.entropy.random_bytes(16)
-        store = Store(options.memory_limit * MIB, secret, options.max_item_size, not options.disable_cas)
+        random_bytes = self.node.platform.entropy.random_bytes
+        store = Store(options.memory_limit * MIB, random_bytes(16), options.max_item_size, not options.disable_cas)
         store.evicts = not options.disable_evictions
         store.hot_percent, store.warm_percent = options.more.hot_lru_pct, options.more.warm_lru_pct
         return store
@@ -47,9 +47,8 @@ class Memcached(Appliance):
         self.worker = Worker(EbbRef(store), options, began=self.wall_clock.nanoseconds() // 1_000_000_000)
         self.worker.text = Text({**COMMANDS, **Meta().commands})
         self.worker.binary = Binary()
-        chosen = {"ascii": self.worker.text, "binary": self.worker.binary}.get(options.protocol)
-        if chosen is not None:
-            self.worker.protocol = chosen
+        spoken = {"ascii": self.worker.text, "binary": self.worker.binary}
+        self.worker.protocol = spoken.get(options.protocol, self.worker.protocol)
         self.worker.shut_down = self.shut_down
         for address, port in options.addresses:
             if port:

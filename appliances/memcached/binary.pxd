@@ -27,7 +27,7 @@ cdef class Binary(Protocol):
     cdef bint writes                         # at once, as memcached does after an error or a no-op
     cdef bytes extras
     cdef bytes key
-    @cython.locals(start=uint64_t)
+    @cython.locals(start=uint64_t, unfit=bint)
     cdef bint command(self, Session session, Worker worker, Store store, Cursor cursor, Chain data) except -1
     @cython.locals(value_bytes=uint64_t, result=int)
     cdef bint _known(self, Session session, Worker worker, Store store) except -1

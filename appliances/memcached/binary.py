@@ -80,11 +80,9 @@ class Binary(Protocol):
         self.verb = LOUD.get(self.opcode, self.opcode)
         self.quiet = self.verb != self.opcode
         self.writes = self.verb == NOOP
-        if self.key_bytes + self.extra_bytes > self.body_bytes:
-            worker.reply.write(self._error(UNKNOWN))
-            session.leaving = True
-        elif self.key_bytes > KEY_MAX or not self._known(session, worker, store):
-            worker.reply.write(self._error(EINVAL))
+        unfit = self.key_bytes + self.extra_bytes > self.body_bytes
+        if unfit or self.key_bytes > KEY_MAX or not self._known(session, worker, store):
+            worker.reply.write(self._error(UNKNOWN if unfit else EINVAL))
             session.leaving = True
         if self.writes and session.mode == 0:
             worker.written = worker.reply.length
@@ -106,9 +104,8 @@ class Binary(Protocol):
             worker.reply.write(self._refused(session, self.body_bytes))
             return True
         keyed, extras, valued = form
-        if keyed != (self.key_bytes != 0) and verb != STAT:
-            return False
-        if self.extra_bytes not in extras or (value_bytes != 0 and not valued):
+        wrong_key = keyed != (self.key_bytes != 0) and verb != STAT
+        if wrong_key or self.extra_bytes not in extras or (value_bytes != 0 and not valued):
             return False
         answer = b""
         if verb in self.modes:
@@ -117,7 +114,7 @@ class Binary(Protocol):
             self._get(worker, store)
         elif verb == STAT:
             answer = self._stat(worker, store)
-        elif verb == SASL_AUTH or verb == SASL_STEP:
+        elif verb == SASL_LIST or verb == SASL_AUTH or verb == SASL_STEP:
             answer = self._refused(session, value_bytes)
         elif verb == DELETE:
             result = store.delete(self.key, self.unique)
@@ -126,8 +123,6 @@ class Binary(Protocol):
             answer = self._delta(worker, store)
         elif verb == FLUSH:
             answer = self._flush(worker, store)
-        elif verb == SASL_LIST:
-            answer = self._error(UNKNOWN)
         elif verb == VERSIONS:
             answer = self._response(0, 0, 0, len(VERSION), 0) + VERSION
         else:
@@ -202,7 +197,7 @@ class Binary(Protocol):
             return self._error(AUTH_ERROR)
         delay = int.from_bytes(self.extras)
         store.flush(worker.expires(store, delay) if delay > 0 else store.now)
-        worker.count("cmd_flush")
+        store.count("cmd_flush")
         return self._done(0)
 
     def _store(self, session: Session, worker: Worker, store: Store) -> None:

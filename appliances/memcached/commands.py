@@ -97,7 +97,7 @@ def get_and_touch(session: Session, store: Store, tokens: list[bytes]) -> bytes:
 @_command(b"flush_all", most=2, quiet=1)
 def flush_all(session: Session, store: Store, tokens: list[bytes]) -> bytes:
     worker = session.worker
-    worker.count("cmd_flush")
+    store.count("cmd_flush")
     if worker.options.disable_flush_all:
         return b"CLIENT_ERROR flush_all not allowed\r\n"
     delay = words.short_number(tokens[1]) if len(tokens) - (tokens[-1] == b"noreply") > 1 else 0
@@ -131,14 +131,10 @@ def cache_memlimit(session: Session, store: Store, tokens: list[bytes]) -> bytes
     return OK
 
 
-@_command(b"version")
-def version(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    return b"VERSION %b\r\n" % words.VERSION
-
-
-@_command(b"quit")
-def leave(session: Session, store: Store, tokens: list[bytes]) -> None:
-    return None
+_command(b"version")(lambda session, store, tokens: b"VERSION %b\r\n" % words.VERSION)
+_command(b"quit")(lambda session, store, tokens: None)
+_command(b"watch")(lambda session, store, tokens: b"CLIENT_ERROR watch commands not allowed\r\n")
+_command(b"stats")(lambda session, store, tokens: report(session.worker, store, tokens[1:]))
 
 
 @_command(b"shutdown")
@@ -149,11 +145,6 @@ def shutdown(session: Session, store: Store, tokens: list[bytes]) -> bytes | Non
         return b"CLIENT_ERROR invalid shutdown mode\r\n"
     session.worker.shut_down()
     return None
-
-
-@_command(b"stats")
-def stats(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    return report(session.worker, store, tokens[1:])
 
 
 @_command(b"lru")
@@ -177,34 +168,25 @@ def slabs(session: Session, store: Store, tokens: list[bytes]) -> bytes:
     return BAD_FORMAT if level is None else OK if level <= 2 else ERROR
 
 
-@_command(b"watch")
-def watch(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    return b"CLIENT_ERROR watch commands not allowed\r\n"
-
-
 @_command(b"lru_crawler")
 def lru_crawler(session: Session, store: Store, tokens: list[bytes]) -> bytes:
-    upkeep = session.worker.upkeep
-    told = tokens[1:]
+    upkeep, told = session.worker.upkeep, tokens[1:]
     if told == [b"enable"]:
         if upkeep.crawling is not None:
             return b"ERROR failed to start lru crawler thread\r\n"
         upkeep.start_crawling(False)
-        return OK
-    if told == [b"disable"]:
+    elif told == [b"disable"]:
         upkeep.stop_crawling()
-        return OK
-    if len(told) != 2:
+    elif len(told) != 2:
         return ERROR
-    if told[0] in (b"sleep", b"tocrawl"):
+    elif told[0] in (b"sleep", b"tocrawl"):
         number = words.unsigned_number(told[1])
         if number is None or number >= 2**32:
             return BAD_FORMAT
         if told[0] == b"sleep" and number > 1_000_000:
             return b"CLIENT_ERROR sleep must be one second or less\r\n"
         setattr(upkeep, "sleep" if told[0] == b"sleep" else "most", number)
-        return OK
-    if told[0] == b"crawl":
+    elif told[0] == b"crawl":
         if upkeep.crawling is None:
             return b"CLIENT_ERROR lru crawler disabled\r\n"
         if told[1] != b"all" and not all(0 < (words.unsigned_number(name) or 0) < 64 for name in told[1].split(b",")):
@@ -212,5 +194,6 @@ def lru_crawler(session: Session, store: Store, tokens: list[bytes]) -> bytes:
         if upkeep.looked:
             return b"BUSY currently processing crawler request\r\n"
         upkeep.start_crawling(True)
-        return OK
-    return b"ERROR metadump not allowed\r\n" if told[0] in (b"metadump", b"mgdump") else ERROR
+    else:
+        return b"ERROR metadump not allowed\r\n" if told[0] in (b"metadump", b"mgdump") else ERROR
+    return OK

@@ -165,6 +165,5 @@ class Maker:
         return tail
 
     def clear(self) -> None:
-        self.scratch.clear()
-        self.ending.clear()
-        self.line_end.clear()
+        for chain in (self.scratch, self.ending, self.line_end):
+            chain.clear()

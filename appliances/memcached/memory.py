@@ -173,12 +173,10 @@ class Memory(Representative):
     def evict(self) -> bool:
         """The oldest cold item that was not used since it became so."""
         self._balance()
-        oldest = self.cold.oldest()
         rounds = SECOND_CHANCES
-        while oldest is not None and oldest.active and rounds != 0:
+        while (oldest := self.cold.oldest()) is not None and oldest.active and rounds != 0:
             rounds -= 1
             self._move(oldest, self.warm)
-            oldest = self.cold.oldest()
         if oldest is None:
             # Few and large items: hot and warm have their shares, and cold has nothing.
             oldest = self.hot.oldest() or self.warm.oldest()

@@ -14,17 +14,17 @@ cdef uint64_t KEY_MAX
 cdef class Flags:
     """A meta command's key and flags."""
     cdef readonly bytes key                           # as it is stored
-    cdef readonly list flags                          # as they came
+    cdef readonly list tokens                         # of the line
+    cdef readonly list flags                          # those behind the key
     cdef readonly set given                           # their names
     cdef readonly dict numbers                        # by flag; of N, T and R on the store's clock
     cdef readonly bytes error                         # None: they are good
     cdef readonly bytes mode                          # M's
     cdef readonly bint binary                         # b: the key came in base64
     cdef readonly bint won                            # returned() told the client to renew the item
-    cdef object _parse(self, Worker worker, Store store)
-    cdef bytes _number(self, Worker worker, Store store, bytes name, bytes token)
-    # What is sent back for those of the flags in `known`, in their order; of the item also what they do to it. None: O
-    # is too long. `binary`: the key is shown in base64; `created`: the item was not there before.
+    cdef bytes _parse(self, Worker worker, Store store)
+    # What is sent back for those of the flags in `known`, in their order; of the item also what they do to it. Raises
+    # Refused: O is too long. `binary`: the key is shown in base64; `created`: the item was not there before.
     @cython.locals(found=bytes)
     cpdef bytes returned(self, bytes known, Item item, int64_t now, bint binary, bint created)
 

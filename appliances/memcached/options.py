@@ -14,6 +14,8 @@ MIB = 1 << 20
 HEADROOM = 64 * MIB
 LICENSE = "Apache License, Version 2.0: see netapp's file LICENSE; it contains no code of memcached's"
 
+Pairs = tuple[tuple[str, int], ...]
+
 _HOST = "what the process may do is the host's: whoever starts it says so"
 _SOCKET = "the node has a network stack of its own, and no file system"
 _STORAGE = "there is no external storage"
@@ -36,7 +38,7 @@ def item_size(text: str) -> int:
     return size
 
 
-def extended(text: str) -> tuple[tuple[str, int], ...]:
+def extended(text: str) -> Pairs:
     """hashpower=20,idle_timeout=10,…"""
     found = []
     for part in filter(None, text.split(",")):
@@ -67,13 +69,9 @@ def _number(default: int, flags: str, words: str, least: int = 1, greatest: int 
     return _option(default, flags, words, range=(least, greatest))
 
 
-def _explained(name: str, kind: str, numbers: list[int], text: str) -> str:
-    refused = "refused: " if kind == "refused" else ""
-    return f"{name}: {refused}{text}" + (f" (default: {numbers[0]})" if numbers else "")
-
-
 _EXTENDED_HELP = "comma separated list of extended options\n\n\b\n" + "\n".join(
-    _explained(name, *rule) for name, rule in _EXTENDED.items()
+    f"{name}: {'refused: ' * (kind == 'refused')}{text}" + (f" (default: {numbers[0]})" if numbers else "")
+    for name, (kind, numbers, text) in _EXTENDED.items()
 )
 
 
@@ -84,16 +82,12 @@ class Options(Appliance.Options):
     socket: str = _refused("-s --unix-socket", "UNIX socket to listen on", _SOCKET, "FILE")
     mask: str = _refused("-a --unix-mask", "access mask for UNIX socket", _SOCKET, "MASK")
     enable_shutdown: bool = _option(False, "-A --enable-shutdown", 'enable ascii "shutdown" command')
-    listen: tuple[str, ...] = _option(
-        (), "-l --listen", "address of the node to listen on (default: all), or several: ADDR[:PORT],…", metavar="ADDR"
-    )
+    listen: tuple[str, ...] = _option((), "-l --listen", "addresses to listen on: ADDR[:PORT],…", metavar="ADDR")
     daemon: str = _refused("-d --daemon", "run as a daemon", "it stays in the foreground; a supervisor starts it")
     coredumps: str = _refused("-r --enable-coredumps", "maximize core file limit", _HOST)
     user: str = _refused("-u --user", "assume identity of USER", _HOST, "USER")
     memory_limit: int = _number(64, "-m --memory-limit", "item memory in megabytes")
-    disable_evictions: bool = _option(
-        False, "-M --disable-evictions", "return error on memory exhausted instead of evicting"
-    )
+    disable_evictions: bool = _option(False, "-M --disable-evictions", "return error on memory exhausted: no eviction")
     conn_limit: int = _number(1024, "-c --conn-limit", "max simultaneous connections")
     lock_memory: str = _refused("-k --lock-memory", "lock down all paged memory", _HOST)
     verbose: int = _option(0, "-v --verbose", "verbose (no effect: netapp's own -v says more)", count=True)
@@ -103,32 +97,22 @@ class Options(Appliance.Options):
     growth: str = _refused("-f --slab-growth-factor", "chunk size growth factor", _SLOTS, "N")
     least: str = _refused("-n --slab-min-size", "min space used for key+value+flags", _SLOTS, "BYTES")
     large_pages: str = _refused("-L --enable-largepages", "try to use large memory pages", _HOST)
-    prefix: str = _refused(
-        "-D --stat-prefix", "delimiter between key prefixes and IDs", "there are no statistics by prefix", "CHAR"
-    )
+    prefix: str = _refused("-D --stat-prefix", "delimiter of prefixes", "there are no statistics by prefix", "CHAR")
     threads: int = _number(4, "-t --threads", "number of threads to use; there is one, whatever it says")
-    max_reqs_per_event: int = _number(
-        20, "-R --max-reqs-per-event", "requests of a connection in an event, after which others have their turn"
-    )
+    max_reqs_per_event: int = _number(20, "-R --max-reqs-per-event", "requests of a connection before others' turns")
     disable_cas: bool = _option(False, "-C --disable-cas", "disable use of CAS")
     backlog: int = _number(1024, "-b --listen-backlog", "set the backlog queue limit")
     protocol: str = _option("auto", "-B --protocol", "what clients speak", choices=("ascii", "binary", "auto"))
-    max_item_size: int = _option(
-        MIB, "-I --max-item-size", "max item size: 1k to 1024m", parse=item_size, metavar="SIZE", shown="1m"
-    )
+    max_item_size: int = _option(MIB, "-I --max-item-size", "1k to 1024m", parse=item_size, metavar="SIZE", shown="1m")
     sasl: str = _refused("-S --enable-sasl", "turn on Sasl authentication", "there is no authentication")
     disable_flush_all: bool = _option(False, "-F --disable-flush-all", "disable flush_all command")
-    disable_dumping: bool = _option(
-        False, "-X --disable-dumping", "disable stats cachedump and lru_crawler metadump (they are, always)"
-    )
+    disable_dumping: bool = _option(False, "-X --disable-dumping", "disable cachedump and metadump (they are, always)")
     disable_watch: bool = _option(False, "-W --disable-watch", "disable watch commands (they are, always)")
     auth_file: str = _refused("-Y --auth-file", "ASCII protocol authentication", "there is no authentication", "FILE")
     memory_file: str = _refused("-e --memory-file", "mmap a file for item memory", _SOCKET, "FILE")
     ssl: str = _refused("-Z --enable-ssl", "enable TLS/SSL", _TLS)
     napi_ids: str = _refused("-N --napi_ids", "number of napi ids", _SOCKET, "N")
-    extended: tuple[tuple[tuple[str, int], ...], ...] = _option(
-        (), "-o --extended", _EXTENDED_HELP, parse=extended, metavar="LIST"
-    )
+    extended: tuple[Pairs, ...] = _option((), "-o --extended", _EXTENDED_HELP, parse=extended, metavar="LIST")
 
     def __post_init__(self) -> None:
         if self.max_item_size > self.memory_limit * MIB // 2:

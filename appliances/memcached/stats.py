@@ -61,9 +61,9 @@ def general(worker: Worker, store: Store) -> Report:
         "moves_to_warm": sum(tally.left for tally in cold),
         "moves_within_lru": sum(tally.stayed for tally in warm),
     }
-    crawls = dict.fromkeys(("lru_crawler_running", "lru_crawler_starts"), worker.upkeep.crawling)
-    shown = {"idle_kicks": worker.upkeep.idle_timeout, **crawls}
-    for pair in _in_order("general", known, worker.counts, store.counts, worker=worker, store=store):
+    shown = dict.fromkeys(("lru_crawler_running", "lru_crawler_starts"), worker.upkeep.crawling)
+    shown["idle_kicks"] = worker.upkeep.idle_timeout
+    for pair in _in_order("general", known, store.counts, worker=worker, store=store):
         if shown.get(pair[0], True):
             yield pair
 
@@ -83,12 +83,10 @@ def settings(worker: Worker, store: Store) -> Report:
 def connections(worker: Worker, store: Store) -> Report:
     """Listeners are told of by `stats settings`."""
     for number, session in enumerate(sorted(worker.sessions, key=id), 1):
-        connection = session.connection
-        if connection is not None:
-            yield f"{number}:addr", "tcp:{}:{}".format(*connection.remote)
-            yield f"{number}:listen_addr", "tcp:{}:{}".format(*connection.local)
-            yield f"{number}:state", "conn_parse_cmd" if session.waiting is None else "conn_waiting"
-            yield f"{number}:secs_since_last_cmd", store.now - session.last_command
+        yield f"{number}:addr", "tcp:{}:{}".format(*session.connection.remote)
+        yield f"{number}:listen_addr", "tcp:{}:{}".format(*session.connection.local)
+        yield f"{number}:state", "conn_parse_cmd" if session.waiting is None else "conn_waiting"
+        yield f"{number}:secs_since_last_cmd", store.now - session.last_command
 
 
 def items(worker: Worker, store: Store) -> Report:

@@ -126,10 +126,8 @@ class Store(Memory):
     def put(self, key: bytes, flags: int, expires: int, data: Chain) -> Item:
         if data.length > JOINED + 2:
             data = self.kept(data)
-        item = self.maker.make(key, flags, expires, data)
-        while item is None:
+        while (item := self.maker.make(key, flags, expires, data)) is None:
             self.make_way()
-            item = self.maker.make(key, flags, expires, data)
         if self.items.count >= self.items.most:
             self.before_growth()
         old = self.items.put(key, item)

@@ -23,8 +23,8 @@ NOT_STORED_LINES = {
 }
 LONGEST_LINE = 2048  # but for get and gets
 LONGEST_GET = 1 << 20
+LONGEST_VALUE = words.LONGEST_VALUE
 MOST_KEYS = 10_000  # of a get, after which others have their turn: those that are missing fill no reply
-LONGEST_VALUE = 0x7FFFFFFD
 
 Command = Callable[[Session, Store, list[bytes]], bytes | None]
 
@@ -34,10 +34,8 @@ def tokens_of(cursor: Cursor, start: int, data: Chain) -> list[bytes]:
     cursor.skip(start)
     cursor.line()
     found = []
-    token = cursor.token()
-    while token is not None:
+    while (token := cursor.token()) is not None:
         found.append(token)
-        token = cursor.token()
     return found
 
 
@@ -50,11 +48,8 @@ class Text(Protocol):
         if not cursor.line():
             return False
         start = cursor.position
-        verb = session.asked
-        if verb == 0:
-            verb = cursor.word()
-        else:
-            session.asked = 0
+        verb = session.asked or cursor.word()
+        session.asked = 0
         if verb == GET or verb == GETS or verb == BGET:
             item = cursor.look_up(store.items)
             if verb == GET and item is not None and not cursor.more():

@@ -24,7 +24,7 @@ class DatagramSession(Session):
     def send(self, data: Chain) -> None:
         total = -(-data.length // PAYLOAD)
         if total > MOST:
-            self.worker.count("udp_cut_off")
+            self.worker.store.get().count("udp_cut_off")
             data.clear()
             return
         answer = Chain()
@@ -32,7 +32,7 @@ class DatagramSession(Session):
             answer.write(self.request_id + number.to_bytes(2) + total.to_bytes(2) + b"\0\0")
             answer.append(data.split(min(PAYLOAD, data.length)))
         if self.handler.reply(answer, PAYLOAD + HEADER_BYTES) < total:
-            self.worker.count("udp_cut_off")  # the device's ring is full: the client asks again
+            self.worker.store.get().count("udp_cut_off")  # the device's ring is full: the client asks again
             answer.clear()
 
     def wait_turn(self) -> bool:

@@ -23,28 +23,25 @@ class Upkeep:
         self.idle_timeout = more.idle_timeout
         self.looked = 0
         self.crawling: Timer | None = self._later(ROUND, self.crawl) if more.lru_crawler else None
-        self.idling = self._later(self._idle_round(), self.close_idle) if self.idle_timeout else None
+        self.idle_round = min(IDLE_ROUND, self.idle_timeout * SECOND)
+        self.idling = self._later(self.idle_round, self.close_idle) if self.idle_timeout else None
 
     def _later(self, delay: int, function: object) -> Timer:
         return self.appliance.timers.call_at(self.appliance.events.now + delay, function)
-
-    def _idle_round(self) -> int:
-        return min(IDLE_ROUND, self.idle_timeout * SECOND)
 
     def crawl(self) -> None:
         """A slice; the next follows after a pause, the next pass after a longer one."""
         store = self.worker.tick()
         self.looked += SLICE
         if self.looked == SLICE:
-            self.worker.count("lru_crawler_starts")
+            store.count("lru_crawler_starts")
         goes_on = len(store) != 0 and store.crawl(SLICE) and not 0 < self.most <= self.looked
         if not goes_on:
             self.looked = 0
         self.crawling = self._later(max(PAUSE, self.sleep * 1000 * SLICE) if goes_on else ROUND, self.crawl)
 
     def start_crawling(self, at_once: bool) -> None:
-        if self.crawling is not None:
-            self.crawling.cancel()
+        self.stop_crawling()
         self.crawling = self._later(0 if at_once else ROUND, self.crawl)
 
     def stop_crawling(self) -> None:
@@ -56,12 +53,11 @@ class Upkeep:
         store = self.worker.tick()
         for session in list(self.worker.sessions):
             if store.now - session.last_command > self.idle_timeout and session.mode == 0 and not session.yielded:
-                self.worker.count("idle_kicks")
+                store.count("idle_kicks")
                 session.leave()
-        self.idling = self._later(self._idle_round(), self.close_idle)
+        self.idling = self._later(self.idle_round, self.close_idle)
 
     def stop(self) -> None:
         self.stop_crawling()
         if self.idling is not None:
             self.idling.cancel()
-            self.idling = None

@@ -3,6 +3,7 @@
 import re
 
 KEY_MAX = 250
+LONGEST_VALUE = 0x7FFFFFFD
 BESIDE = 59  # bytes of memcached's item beside key, flags and value: its header, the key's end, the value's line end
 FIRST_SECOND = 62  # what memcached's clock shows when it begins
 ENOUGH = 1 << 20  # bytes of replies in an event, after which others have their turn

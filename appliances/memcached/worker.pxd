@@ -47,8 +47,6 @@ cdef class Worker(Requests):
     cdef public uint64_t total_connections
     cdef public uint64_t rejected_connections
     cdef public uint64_t get_misses
-    cdef public dict counts                  # of the rarer commands, by name
-    cpdef object count(self, str name)
     cpdef object drop_unwritten(self)        # as memcached does with some errors, whatever they were answers to
     cpdef Store tick(self)
     cpdef int64_t expires(self, Store store, int64_t exptime) except? -1

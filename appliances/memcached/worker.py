@@ -67,13 +67,8 @@ class Worker(Requests):
         self.reset_counters()
 
     def reset_counters(self) -> None:
-        self.total_connections = self.rejected_connections = self.yields = 0
+        self.total_connections = self.rejected_connections = self.yields = self.get_misses = 0
         self.bytes_read = self.bytes_written = 0
-        self.get_misses = 0
-        self.counts: dict[str, int] = {}
-
-    def count(self, name: str) -> None:
-        self.counts[name] = self.counts.get(name, 0) + 1
 
     def drop_unwritten(self) -> None:
         self.reply.drop_tail(self.reply.length - min(self.written, self.reply.length))
@@ -86,10 +81,8 @@ class Worker(Requests):
 
     def expires(self, store: Store, exptime: int) -> int:
         """On the store's clock."""
-        if exptime == 0:
-            return 0
-        if exptime < 0:
-            return 1
+        if exptime <= 0:
+            return int(exptime < 0)
         if exptime <= LONGEST_RELATIVE:
             return store.now + exptime
         return exptime - self.began if exptime > self.began else 1

@@ -109,10 +109,11 @@ cdef class Chain:
     cdef inline int _write(self, const uint8_t* data, uint64_t length) except -1
     cdef int _write_on(self, const uint8_t* data, uint64_t length) except -1
 
-    # For everyone. Raises ValueError for a length beyond the chain, MemoryError when the pool is exhausted.
+    # For everyone. Raises ValueError for a length beyond the chain, MemoryError when the pool is exhausted. Those that
+    # give True do it because None would cost a reference, on every request.
     cpdef object append(self, object data)           # a Chain is emptied into this one; bytes are wrapped and held
-    cpdef object append_clone(self, Chain other)     # new views of other's bytes; other stays as it is
-    cpdef object write(self, bytes data)             # copies into pool memory
+    cpdef bint append_clone(self, Chain other) except -1         # new views of other's bytes; other stays as it is
+    cpdef bint write(self, bytes data) except -1     # copies into pool memory
     cpdef object write_copy(self, Chain other)       # copies other's bytes, likewise; other stays as it is
     cpdef Chain split(self, uint64_t length)         # the first bytes, as a chain of their own
     cpdef Chain clone(self)

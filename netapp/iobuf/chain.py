@@ -281,6 +281,7 @@ class Chain:
             raise TypeError("append_clone() takes another chain")
         if other.head != cython.NULL and not self.append_range(other.head, 0, other.length):
             raise MemoryError("no memory for another view")
+        return True
 
     def _write(self, data, length):
         at: cython.pointer(uint8_t) = self.write_next
@@ -320,6 +321,7 @@ class Chain:
         if data is None:
             raise TypeError("write() takes bytes")
         self._write(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), PyBytes_GET_SIZE(data))
+        return True
 
     def write_copy(self, other):
         view: cython.pointer(iobuf_t)

@@ -39,7 +39,7 @@ cdef class Cursor:
     cdef uint64_t _measure_on(self) noexcept
     cdef int64_t _number_on(self) noexcept
     cdef bytes _across(self, uint64_t length)
-    cpdef object reset(self, Chain chain)
+    cpdef bint reset(self, Chain chain) except -1    # True: None would cost a reference, on every request
     cpdef void release(self) noexcept                # lets go of the chain; reset() comes before anything else
     cpdef object skip(self, uint64_t length)
     cpdef uint64_t remaining(self)

@@ -43,6 +43,7 @@ class Cursor:
         if self.view != cython.NULL:
             self.next = self.view.data
             self.limit = self.view.data + self.view.length
+        return True
 
     def release(self):
         self.chain = None
