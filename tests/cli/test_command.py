@@ -146,7 +146,7 @@ def test_sources_beside_compiled_modules() -> None:
     session = sys.modules["appliances.memcached.session"]
     assert session.__file__ is not None and session.__file__.endswith(".so")
     assert "appliances.memcached.store" in modules
-    assert uncompiled.start.__globals__["Session"].receive.__code__.co_filename.endswith("session.py")
+    assert uncompiled.start.__globals__["Session"].work.__code__.co_filename.endswith("session.py")
 
 
 def test_netapp_itself_runs_compiled_only(capsys: pytest.CaptureFixture[str]) -> None:
