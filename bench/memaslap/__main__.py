@@ -147,11 +147,14 @@ def _run(chosen: options.Options, mix: configuration.Configuration, as_json: boo
     earlier: report.Result | None = None
     next_period = time.monotonic() + chosen.stat_freq
 
-    def look() -> None:
-        nonlocal earlier, next_period
+    def tell_outages() -> None:
         for line in outages.look(run.lost(), run.back(), time.monotonic()) if run.reconnects else ():
             progress.clear()
             click.echo(line, err=True)
+
+    def look() -> None:
+        nonlocal earlier, next_period
+        tell_outages()
         now = run.result()
         if chosen.stat_freq and not as_json and time.monotonic() >= next_period:
             next_period += chosen.stat_freq
@@ -178,6 +181,7 @@ def _run(chosen: options.Options, mix: configuration.Configuration, as_json: boo
         if chosen.warm_up or not mix.set:
             run.fill(lambda: progress.filling(run.objects(), chosen.concurrency * chosen.win_size))
         interrupted = measure()
+        tell_outages()
         result = run.result()
         if interrupted:
             return result, "interrupted"

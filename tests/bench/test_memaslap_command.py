@@ -156,7 +156,7 @@ def measured_anyhow(*arguments: object) -> dict:
 
 def test_a_server_that_comes_back_is_told(namespace: None) -> None:
     said: list[Said] = []
-    arguments = ("-s", SERVER, "-w", 100, "-c", 4, "-t", "3.5s", "-R")
+    arguments = ("-s", SERVER, "-w", 100, "-c", 4, "-t", "4s", "-R")
     thread = threading.Thread(target=lambda: said.append(memaslap(*arguments)))  # in this one's namespace
     with debian(PORT):
         thread.start()
