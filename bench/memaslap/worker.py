@@ -370,7 +370,10 @@ class Worker:
         if result == DONE:
             self._over(c, True, stored)
         elif result == BROKEN:
-            self._lose(c, s)
+            if s.udp:  # the next datagram may be better
+                self._over(c, False, False)
+            else:
+                self._lose(c, s)
 
     def _receive_stream(self, c, s, stored):
         """BROKEN: the connection, too."""
@@ -409,7 +412,7 @@ class Worker:
                 follow(c)
             return result
         if result == -ECONNREFUSED and not self.settings.reconnect:
-            return BROKEN
+            self._lose(c, s)
         return MORE
 
     def _note(self, c):
@@ -568,22 +571,23 @@ class Worker:
                 self._over(c, False, False)
             if self.settings.reconnect:
                 for j in range(c.socket_count):
-                    if c.sockets[j].fd < 0:
+                    if c.sockets[j].fd < 0 and not c.sockets[j].udp:
                         self._connect(c, c.sockets + j)
 
     def _lose(self, c, s):
         """A connection ended, and with it the request that was sent by it; NULL: there was none to send it by."""
         i: uint32_t
         busy: cython.bint = (c.kind == GET or c.kind == SET) and (s == cython.NULL or s == c.sockets + c.current)
+        was_lost: cython.bint = c.kind == LOST
         alive: cython.bint = False
         if s != cython.NULL:
             close(s.fd)
             s.fd = -1
             s.writing = False
             self.lost_[s.server] += 1
-        for i in range(c.socket_count):
-            if c.sockets[i].fd >= 0 and not c.sockets[i].connecting:
-                alive = True
+            for i in range(c.socket_count):
+                if c.sockets[i].fd >= 0 and not c.sockets[i].connecting:
+                    alive = True
         if busy:
             self.outstanding -= 1
             self.task.counters.errors += 1
@@ -592,7 +596,7 @@ class Worker:
             self._forget(c)
         if not alive:
             c.kind = LOST
-            if not self.settings.reconnect:
+            if not was_lost and not self.settings.reconnect:
                 self.active -= 1
         elif busy:
             self._next(c)

@@ -139,6 +139,17 @@ def _end_server(port: int) -> None:
                 os.kill(int(folder.name), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("options", [("-U",), ("-a", "-d", 2)], ids=["-U", "-a"])
+def test_a_server_without_udp(namespace: None, options: tuple[object, ...], tmp_path: Path) -> None:
+    (tmp_path / "gets").write_text("key\n64 64 1\nvalue\n100 100 1\ncmd\n0 0.0\n1 1.0\n")
+    with debian(PORT):
+        began = time.monotonic()
+        for more in ((), ("-F", tmp_path / "gets")):
+            said = memaslap("-s", SERVER, "-w", 10, "-c", 4, "-t", "20s", *options, *more)
+            assert (said.status, said.err) == (1, f"memaslap: {SERVER} ended 4 connections\n")
+    assert time.monotonic() - began < 10
+
+
 def test_connections_that_end_are_made_again(namespace: None) -> None:
     server = Server()
     server.ends = {200: 4, 500: 2}

@@ -364,3 +364,18 @@ def test_sets_by_tcp_and_gets_of_several_keys_by_udp() -> None:
         counters = run(worker)
     assert (counters["cmd_get"], counters["cmd_set"], counters["verify_failed"]) == (360, 40, 0)
     assert sorted(server.asked.values()) == [10, 10, 10, 10, 36, 36]
+
+
+def test_datagrams_of_garbage_cost_their_request_only() -> None:
+    random_ = random.Random(5)
+
+    def change(reply: bytes) -> list[bytes]:
+        return [reply if random_.random() < 0.5 else reply[:8] + random_.choice((*GARBAGE, b"VALUE", b"EN"))]
+
+    with Server(change).running() as server:
+        worker = worker_of(server, 2, kinds=(True,), values=(500, 1300), verify=1.0)
+        counters = run(worker, 0.5)
+    assert worker.lost == [0]
+    assert counters["cmd_get"] + counters["cmd_set"] > 50
+    assert counters["errors"] > 50
+    assert counters["verify_failed"] == 0
