@@ -98,6 +98,7 @@ class Clients:
             c.seq = seq_add(c.seq, 1)
         return 0
 
+    @cython.overflowcheck(False)  # what is for others lies beyond the clients, on either side
     def receive(self, frame):
         """A frame for the clients. Answers come whole in one frame: they are below a segment."""
         at: cython.pointer(uint8_t) = frame.head.data
@@ -118,6 +119,7 @@ class Clients:
             return self.transmit(c, FLAG_ACK, at, 0)
         return self.arrived(number, frame, load16(at + 16) - 20 - (at[46] >> 4) * 4)
 
+    @cython.overflowcheck(False)
     def _answer_arp(self, request):
         """The node asks again after a minute whether its clients are still there."""
         frame: Chain

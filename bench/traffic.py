@@ -57,6 +57,7 @@ class Traffic:
         free(self.lengths)
         free(self.values)
 
+    @cython.overflowcheck(False)
     def _chance(self):
         # xorshift64
         self.random ^= self.random << 13
