@@ -4,12 +4,7 @@ import pytest
 
 from netapp.ebb.core import CONGESTION_CONTROL, EVENT_MANAGER
 from netapp.node.simulation import MILLISECOND, SECOND
-from tests.support.appliances import BUILDS, SERVER, Client, appliance, served
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+from tests.support.appliances import SERVER, Client, appliance, served
 
 
 def delay_of_ping(build: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, int]:

@@ -6,16 +6,11 @@ import pytest
 
 from netapp.node.simulation import SECOND
 from tests.memcached.bad import BAD
-from tests.support.appliances import BUILDS, Client, Served, appliance, served, split
+from tests.support.appliances import Client, Served, appliance, served, split
 from tests.support.memcached import store_of, worker_of
 
 VERSION = b"VERSION 1.6.18\r\n"
 MIB = 1 << 20
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 @pytest.fixture

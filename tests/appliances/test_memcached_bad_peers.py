@@ -25,17 +25,12 @@ from tests.appliances.test_memcached_bad_clients import (
 from tests.memcached.bad import header
 from tests.memcached.binary import request
 from tests.memcached.datagrams import WireDatagrams
-from tests.support.appliances import BUILDS, SERVER, Client, Served, appliance, served
+from tests.support.appliances import SERVER, Client, Served, appliance, served
 from tests.support.memcached import stats, store_of, worker_of
 
 HOUR = 3600 * SECOND
 TOO_MANY = b"ERROR Too many open connections\r\n"
 REFUSED = b"SERVER_ERROR out of memory storing object\r\n"
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 def others_are_served(running: Served, stores: bool = True) -> None:

@@ -9,14 +9,9 @@ import pytest
 from netapp.cli.main import main
 from netapp.cli.run import appliance_options
 from netapp.node.simulation import SECOND
-from tests.support.appliances import BUILDS, Served, appliance, served
+from tests.support.appliances import Served, appliance, served
 
 NAMES = Path(__file__).with_name("memcached_stats.txt").read_text().split("\n\n")
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 @pytest.fixture

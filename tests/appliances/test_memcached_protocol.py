@@ -7,13 +7,8 @@ import pytest
 from netapp.net.config import InterfaceConfig
 from netapp.node.config import NodeConfig
 from netapp.node.simulation import SECOND
-from tests.support.appliances import BUILDS, SERVER, Client, Served, appliance, served, split
+from tests.support.appliances import SERVER, Client, Served, appliance, served, split
 from tests.support.memcached_replies import CLOSED, REPLIES
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 @pytest.fixture

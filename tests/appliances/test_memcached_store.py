@@ -6,15 +6,10 @@ import pytest
 
 from netapp.node.config import NodeConfig
 from netapp.node.simulation import SECOND
-from tests.support.appliances import BUILDS, Served, appliance, served
+from tests.support.appliances import Served, appliance, served
 from tests.support.memcached import stats
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 @pytest.fixture

@@ -3,17 +3,12 @@
 import pytest
 
 from netapp.ebb.core import EbbError, Representative
-from tests.support.appliances import BUILDS, appliance, served
+from tests.support.appliances import appliance, served
 
 
 class Other(Representative):
     def take_over(self, old: object) -> None:
         pass
-
-
-@pytest.fixture(params=BUILDS)
-def build(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_items_stay_when_the_store_is_replaced(build: str) -> None:
