@@ -64,7 +64,6 @@ cdef struct settings_t:
     uint32_t writers                     # -p: the first so many servers are written to; 0: off
     uint32_t servers
     bint binary
-    bint udp
     bint facebook
     bint reconnect
     bint verbose

@@ -1,4 +1,4 @@
-"""The kernel's sockets. What fails returns -errno: errno itself would not survive taking the GIL."""
+"""The kernel's sockets and clocks. What fails returns -errno: errno itself would not survive taking the GIL."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from posix.uio cimport iovec
 
@@ -12,6 +12,7 @@ cdef extern from *:
     #include <sys/uio.h>
     #include <netinet/in.h>
     #include <netinet/tcp.h>
+    #include <time.h>
     #include <unistd.h>
 
     typedef struct { struct sockaddr_storage name; socklen_t length; } netapp_address;
@@ -63,6 +64,11 @@ cdef extern from *:
         socklen_t length = sizeof error;
         return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
     }
+    static inline uint64_t netapp_time_of(clockid_t clock) {
+        struct timespec time;
+        clock_gettime(clock, &time);
+        return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+    }
     static inline int netapp_peer(int fd, netapp_address* peer) {
         peer->length = sizeof peer->name;
         return getpeername(fd, (struct sockaddr*)&peer->name, &peer->length) < 0 ? -errno : 0;
@@ -71,6 +77,7 @@ cdef extern from *:
     ctypedef struct address_t "netapp_address":
         pass
     const int EAGAIN, EINTR, ECONNRESET, ECONNREFUSED, EMSGSIZE, EPIPE
+    const int CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID
     const uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
     int close(int fd) noexcept nogil
     int64_t send "netapp_send"(int fd, const iovec* parts, int count) noexcept nogil
@@ -81,3 +88,4 @@ cdef extern from *:
     int connect "netapp_connect"(const address_t* to) noexcept nogil
     int failure "netapp_failure"(int fd) noexcept nogil
     int peer_of "netapp_peer"(int fd, address_t* peer) noexcept nogil
+    uint64_t time_of "netapp_time_of"(int clock) noexcept nogil                 # ns
