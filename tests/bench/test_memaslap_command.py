@@ -31,7 +31,7 @@ STATS = ("cmd_get", "cmd_set", "get_hits", "get_misses", "bytes_read", "total_co
 
 @pytest.fixture
 def servers(namespace: None) -> Iterator[None]:
-    with debian(PORT, "-U", str(PORT)), debian(OTHER, "-U", str(OTHER)):
+    with debian(PORT, "-U", str(PORT), "-m", "1024"), debian(OTHER, "-U", str(OTHER)):
         yield
 
 
