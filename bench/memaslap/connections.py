@@ -223,7 +223,7 @@ class Connections:
         result: cython.int
         while True:
             if c.skip > READ_BYTES and not c.compare_bytes and not c.before:
-                length = c.skip
+                length = c.skip - 1  # the last byte ends the reply, perhaps: it must be read
                 got = drop(s.fd, length)
                 if got > 0:
                     c.skip -= got

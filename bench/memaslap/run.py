@@ -19,6 +19,7 @@ from bench.memaslap.series import Series
 from bench.memaslap.worker import Worker
 
 CONNECT_SECONDS = 5.0
+OBJECT_BYTES = 32  # item_t
 # Keys and values are runs of characters that begin at one of so many places: little enough to stay in a cache.
 OFFSETS = 1 << 16
 _LETTERS = (string.ascii_letters + string.digits + ".-").encode()
@@ -68,6 +69,12 @@ def _allow_descriptors(count: int) -> None:
             raise Failed(f"{count} open files are needed, {hard} are allowed: ulimit -n")
 
 
+def _allow_memory(objects: int) -> None:
+    needed, there = objects * OBJECT_BYTES, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE")
+    if needed > there // 2:
+        raise Failed(f"{objects} objects take {needed >> 20} MiB of this machine's {there >> 20}: less -w or -c")
+
+
 class Run:
     """Connected, not yet begun. `close()` ends the connections."""
 
@@ -81,6 +88,7 @@ class Run:
         self.connections = [0] * len(options.servers)
         servers = options.servers
         each = options.conn_sock * (len(servers) if options.rep_write else 1) + options.facebook
+        _allow_memory(options.concurrency * options.win_size)
         _allow_descriptors(options.concurrency * each + options.threads + 64)
         chance = random.Random()
         values = configuration.with_values_of(options.fixed_size).values if options.fixed_size else configuration.values

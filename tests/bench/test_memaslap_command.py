@@ -65,6 +65,8 @@ def measured(*arguments: object) -> dict:
         ("-t", "0.5s", "-c", 8, "-d", 7, "-v", 1, "-B"),
         ("-t", "0.5s", "-c", 8, "--rate", 2000),
         ("-t", "0.5s", "-c", 8, "-X", 200_000, "-w", 10, "-v", 0.5),
+        ("-t", "0.5s", "-c", 8, "-X", 200_000, "-w", 10, "-v", 0.5, "-B"),
+        ("-t", "0.5s", "-c", 8, "-X", 1_000_000, "-w", 4, "-d", 3),
         ("-x", 1000, "-c", 8, "-U", "-v", 1),
         ("-x", 1000, "-c", 8, "-U", "-B", "-v", 1),
         ("-x", 1000, "-c", 8, "-a", "-d", 5, "-v", 1),
@@ -137,6 +139,12 @@ def _end_server(port: int) -> None:
                 continue
             if b"memcached" in words[0] and b"%d" % port in words:
                 os.kill(int(folder.name), signal.SIGKILL)
+
+
+def test_windows_that_this_machine_has_no_room_for_are_refused(servers: None) -> None:
+    said = memaslap("-s", SERVER, "-w", "100m", "-c", 10_000, "-x", 10_000)
+    assert said.status == 1
+    assert re.fullmatch(r"memaslap: 1048576000000 objects take 32000000 MiB of this .*: less -w or -c\n", said.err)
 
 
 @pytest.mark.parametrize("options", [("-U",), ("-a", "-d", 2)], ids=["-U", "-a"])
