@@ -4,8 +4,9 @@
   arming     nothing came for as long as waiting pays: interrupts are enabled, and the queue is looked at once more
   interrupt  the loop may sleep; an interrupt masks, and starts polling again
 
-An idle spin lasts at most `spin` ns, and none is begun while the expected gap between frames is longer. Under a virtual
-clock, which stands still in a spin, `spin` must be 0: then the first empty poll arms.
+An idle spin lasts at most `spin` ns, and none is begun while the expected gap between frames is longer than what
+sleeping costs the CPU. Under a virtual clock, which stands still in a spin, `spin` must be 0: then the first empty poll
+arms.
 """
 from cython cimport final
 from libc.stdint cimport uint32_t, uint64_t

@@ -23,6 +23,8 @@ _STATES = ("stopped", "polling", "arming", "interrupt")
 
 # A gap counts as at most so many spins: after a long silence a burst is recognised within some dozen frames.
 _LONGEST_GAP = cython.declare(uint64_t, 8)
+# ns that going to sleep and waking cost the CPU, on a virtual machine: where frames are rarer, a spin costs more.
+_SLEEP_COST = cython.declare(uint64_t, 15_000)
 
 
 class AdaptivePolling:
@@ -112,7 +114,7 @@ class QueuePoller:
             self.spinning = False
             return found
         count.polls_empty += 1
-        if self.expected_gap <= spin and now - self.last_frame < spin:
+        if self.expected_gap <= _SLEEP_COST and now - self.last_frame < spin:
             if not self.spinning:
                 self.spinning = True
                 count.spins += 1

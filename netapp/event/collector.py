@@ -2,7 +2,7 @@
 
 import gc
 
-_INTERVAL = 1_000_000_000  # ns between collections of the young generations
+_INTERVAL = 1_000_000_000  # ns between looks whether the young generations are to be collected
 _FULL_INTERVAL = 60_000_000_000  # and of the oldest, which takes time in proportion to what lives
 
 
@@ -12,18 +12,16 @@ class IdleCollector:
     def enter(self) -> None:
         self._was_enabled = gc.isenabled()
         self._freezes = gc.get_freeze_count() == 0
-        self._next = self._next_full = 0
+        self._next_full = 0
         gc.disable()
         if self._freezes:
             gc.freeze()
 
-    def idle(self, now: int) -> None:
-        """Collects if enough was allocated since: an idle loop does nothing."""
-        if now < self._next:
-            return
+    def idle(self, now: int) -> int:
+        """Collects if enough was allocated since: an idle loop does nothing. When to ask again."""
         counts, thresholds = gc.get_count(), gc.get_threshold()
         if counts[0] <= thresholds[0]:
-            return
+            return now + _INTERVAL
         generation = 0
         if counts[1] > thresholds[1]:
             generation = 1
@@ -31,7 +29,7 @@ class IdleCollector:
                 generation = 2
                 self._next_full = now + _FULL_INTERVAL
         gc.collect(generation)
-        self._next = now + _INTERVAL
+        return now + _INTERVAL
 
     def leave(self) -> None:
         if self._freezes:

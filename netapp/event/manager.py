@@ -468,6 +468,8 @@ class EventManager:
     def _run(self, collector):
         idle: int64_t
         turns: cython.int = 0
+        now: uint64_t
+        collect_at: uint64_t = 0
         self.awake = False
         try:
             while not self.stopping:
@@ -481,7 +483,9 @@ class EventManager:
                 self.awake = idle == 0
                 if idle != 0:
                     turns = 0
-                    collector.idle(self.clock.now())
+                    now = self.clock.now()
+                    if now >= collect_at:
+                        collect_at = collector.idle(now)
                     self._sleep(idle)
                     continue
                 turns += 1

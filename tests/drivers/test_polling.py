@@ -135,6 +135,24 @@ def test_no_spin_is_begun_where_frames_are_rare(core):
     core.namespace.destroy(ebb)
 
 
+@pytest.mark.parametrize(("gap", "state"), [(10_000, "polling"), (20_000, "interrupt")])
+def test_a_spin_that_costs_more_than_sleeping_is_not_begun(core, gap, state):
+    card, queue, port, polling, ebb = start(core, 50_000)
+    for _ in range(40):
+        card.arrive()
+        core.events.turn()
+        core.clock.advance(1_000)
+        core.events.turn()
+        core.clock.advance(gap - 1_000)
+    card.arrive()
+    core.events.turn()
+    core.clock.advance(1_000)
+    core.events.turn()
+    assert polling.state(queue) == state
+    assert len(port.received) == 41
+    core.namespace.destroy(ebb)
+
+
 def test_an_interrupt_that_comes_late_does_no_harm(core):
     card, queue, port, polling, ebb = start(core, 50_000)
     card.arrive()
