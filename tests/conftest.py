@@ -6,12 +6,17 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import netapp
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIANT = os.environ.get("NETAPP_VARIANT") or "release"
+
+# Time is not tested: a busy machine fails no test.
+hypothesis.settings.register_profile("netapp", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("netapp")
 
 
 def pytest_configure(config: pytest.Config) -> None:

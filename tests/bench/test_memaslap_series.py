@@ -87,7 +87,7 @@ def test_of_nothing_everything_is_zero() -> None:
     assert (series.powers, series.filled()) == ([], [])
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(TIMES)
 def test_the_file_is_hdrhistograms(tmp_path_factory: pytest.TempPathFactory, times: list[int]) -> None:
     path = Path(tmp_path_factory.mktemp("hdr"), "f.hgrm")

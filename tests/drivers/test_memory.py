@@ -66,7 +66,7 @@ def checked(data: bytes) -> Packet:
 
 
 @given(st.lists(st.integers(14, 1514), min_size=1, max_size=20), st.booleans())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_frames_arrive_as_sent_in_order(lengths, forth):
     with core_with_pool(size=4 << 20) as core:
         wire = MemoryWire()
@@ -324,7 +324,7 @@ def test_offloads_that_do_not_fit_are_dropped(core, offload):
 
 
 @given(st.binary(min_size=0, max_size=200), st.integers(0, 70_000), st.sampled_from([TCPV4, UDP_L4]))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_nonsense_to_segment_harms_nobody(head, length, kind):
     with core_with_pool(size=4 << 20):
         wire = MemoryWire(features_a=ALL)

@@ -366,4 +366,4 @@ class Rebinding(RuleBasedStateMachine):
 
 
 TestRebinding = Rebinding.TestCase
-TestRebinding.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestRebinding.settings = settings(max_examples=100, stateful_step_count=30)

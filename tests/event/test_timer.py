@@ -82,12 +82,12 @@ class WheelAgainstHeap(RuleBasedStateMachine):
             assert self.wheel.next_deadline() == NEVER
 
 
-WheelAgainstHeap.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=60)
+WheelAgainstHeap.TestCase.settings = settings(max_examples=60, stateful_step_count=60)
 test_against_heap = WheelAgainstHeap.TestCase
 
 
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=300))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_fires_in_order_within_one_advance(deadlines: list[int]) -> None:
     wheel = TimerWheel()
     fired: list[int] = []

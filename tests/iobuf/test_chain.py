@@ -37,7 +37,7 @@ operations = st.lists(
 
 
 @given(operations)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_sequence_of_operations_does_to_a_chain_what_it_does_to_bytes(steps):
     with core_with_pool():
         chain, model = Chain(), b""
@@ -82,7 +82,6 @@ def test_any_sequence_of_operations_does_to_a_chain_what_it_does_to_bytes(steps)
 
 
 @given(pieces, st.data())
-@settings(deadline=None)
 def test_split_and_append_give_the_same_bytes_back(parts, data):
     with core_with_pool():
         chain = chain_of(parts)
@@ -206,7 +205,7 @@ def test_stores_cannot_have_the_reserve():
 
 
 @given(st.integers(1, 20_000))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_stored_copy_pins_little_more_than_its_bytes(length):
     with core_with_pool():
         chain = Chain()
@@ -223,7 +222,6 @@ def test_a_stored_copy_pins_little_more_than_its_bytes(length):
 
 
 @given(st.lists(st.binary(max_size=500), min_size=1, max_size=6), st.binary(max_size=1000))
-@settings(deadline=None)
 def test_what_is_written_after_reserve_lies_in_one_slot_of_the_store(parts, last):
     whole = b"".join(parts) + last
     with core_with_pool() as core:

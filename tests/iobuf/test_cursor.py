@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netapp.iobuf.chain import Chain
@@ -30,7 +30,6 @@ steps = st.lists(
 
 
 @given(st.binary(max_size=100), st.lists(st.integers(0, 100), max_size=6), steps)
-@settings(deadline=None)
 def test_reads_are_those_of_bytes(content, cuts, reads):
     with core_with_pool():
         chain = split_at(content, cuts)
@@ -69,7 +68,6 @@ words = st.lists(st.binary(min_size=1, max_size=12).filter(lambda w: not set(w) 
     st.lists(st.tuples(words, st.sampled_from([b"\r\n", b"\n"]), st.integers(1, 3)), max_size=4),
     st.lists(st.integers(0, 200), max_size=6),
 )
-@settings(deadline=None)
 def test_lines_and_tokens_are_those_of_split(lines, cuts):
     content = b"".join((b" " * spaces).join(tokens) + b" " * (spaces - 1) + end for tokens, end, spaces in lines)
     with core_with_pool():

@@ -7,7 +7,7 @@ import random
 import resource
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netapp.iobuf.cursor import Cursor
@@ -20,7 +20,6 @@ keys = st.binary(max_size=40)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), keys, st.integers()), max_size=200))
-@settings(deadline=None)
 def test_it_does_what_a_dictionary_does(steps):
     table = KeyTable(SECRET)
     model: dict[bytes, int] = {}
@@ -115,7 +114,6 @@ def test_a_key_is_bytes(call):
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop", "fill", "drain"]), st.integers(0, 300)), max_size=60))
-@settings(deadline=None)
 def test_it_is_whole_while_it_moves_to_a_larger_or_smaller_array(steps):
     table = KeyTable(SECRET)
     model: dict[bytes, int] = {}

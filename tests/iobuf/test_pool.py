@@ -56,7 +56,7 @@ def test_memory_that_is_free_goes_back_to_the_system_but_for_a_part():
 
 
 @given(st.integers(0, 2**32), st.integers(1, 400))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_random_lifetimes_leave_nothing_and_mix_nothing_up(seed, steps):
     chance = random.Random(seed)
     with core_with_pool(size=1 << 20, reserve=64 << 10):

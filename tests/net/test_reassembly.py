@@ -420,7 +420,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[int, bytes, bool]]:
     return draw(st.permutations(parts + extra))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(arrivals())
 def test_against_a_model(parts: list[tuple[int, bytes, bool]]) -> None:
     model = Model()

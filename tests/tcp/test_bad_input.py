@@ -128,7 +128,7 @@ SEGMENT = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(segments=st.lists(SEGMENT, min_size=1, max_size=25))
 @pytest.mark.parametrize("state", STATES)
 def test_any_segments_in_any_state(state, segments):
@@ -152,7 +152,7 @@ def test_any_segments_in_any_state(state, segments):
         assert left <= {"CLOSE_WAIT"}, left
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.binary(max_size=120), sums=st.booleans())
 def test_any_bytes(data, sums):
     with stack(CONFIG) as s:

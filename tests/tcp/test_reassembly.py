@@ -23,7 +23,7 @@ def model(pieces, begin=0, taken=b""):
     return bytes(got)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(start=STARTS, pieces=PIECES, fills=st.booleans())
 def test_any_pieces_in_any_order(start, pieces, fills):
     with stack() as s:
@@ -47,7 +47,7 @@ def test_any_pieces_in_any_order(start, pieces, fills):
         assert not s.counters["dropped_reassembly"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(start=STARTS, order=st.permutations(range(20)), fin=st.integers(0, 20))
 def test_any_order_of_segments_and_fin(start, order, fin):
     with stack() as s:
@@ -67,7 +67,7 @@ def test_any_order_of_segments_and_fin(start, order, fin):
         assert peer.get()[-1].ack == (peer.seq + places[20] + 1) % 2**32
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     pieces=st.lists(st.tuples(st.integers(0, 6000), st.integers(1, 1400)), max_size=40),
     window=st.integers(1500, 5000),
