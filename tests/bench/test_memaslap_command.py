@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,24 +120,20 @@ def test_replication_sets_to_the_first_and_misses_what_only_they_have(servers: N
 
 def test_a_server_that_ends_in_the_middle(namespace: None) -> None:
     with debian(PORT):
-        threading.Timer(0.8, lambda: _end_server(PORT)).start()
-        began = time.monotonic()
-        said = memaslap("-s", SERVER, "-w", 100, "-c", 4, "-t", "20s")
-    assert time.monotonic() - began < 10
-    assert (said.status, said.err) == (1, f"memaslap: {SERVER} ended 4 connections\n")
-    assert said.counters["cmd_get"] > 0
+        process = started("-s", SERVER, "-w", "100", "-c", "4", "-t", "60s")
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, f"memaslap: {SERVER} ended 4 connections\n")
+    assert Said(1, out, err).counters["cmd_get"] > 0
 
 
-def _end_server(port: int) -> None:
-    """The process that listens there, in this namespace."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"memcached" in words[0] and b"%d" % port in words:
-                os.kill(int(folder.name), signal.SIGKILL)
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """The command, whose load has begun."""
+    command = [sys.executable, "-m", "bench.memaslap", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while stats()["cmd_get"] < 100:
+        assert process.poll() is None
+        time.sleep(0.05)
+    return process
 
 
 def test_windows_that_this_machine_has_no_room_for_are_refused(servers: None) -> None:
@@ -174,20 +169,16 @@ def measured_anyhow(*arguments: object) -> dict:
 
 
 def test_a_server_that_comes_back_is_told(namespace: None) -> None:
-    said: list[Said] = []
-    arguments = ("-s", SERVER, "-w", 100, "-c", 4, "-t", "4s", "-R")
-    thread = threading.Thread(target=lambda: said.append(memaslap(*arguments)))  # in this one's namespace
     with debian(PORT):
-        thread.start()
-        time.sleep(1.5)
-    time.sleep(1.1)
+        process = started("-s", SERVER, "-w", "100", "-c", "4", "-t", "60s", "-R")
+    assert process.stderr
+    assert process.stderr.readline() == f"Server {SERVER} disconnect\n"
     with debian(PORT):
-        thread.join()
-    assert said[0].status == 0, said
-    lines = said[0].err.splitlines()
-    assert lines[0] == f"Server {SERVER} disconnect"
-    assert re.fullmatch(rf"Server {SERVER} reconnect after \d+s", lines[1])
-    assert said[0].counters["reconnected"] >= 4
+        assert re.fullmatch(rf"Server {SERVER} reconnect after \d+s\n", process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, "memaslap: interrupted\n")
+    assert Said(1, out, err).counters["reconnected"] >= 4
 
 
 @pytest.mark.parametrize(
@@ -257,9 +248,7 @@ def test_what_is_not_answered_at_the_end_is_told(namespace: None) -> None:
 
 
 def test_an_interrupt_ends_it_with_its_report(servers: None) -> None:
-    command = [sys.executable, "-m", "bench.memaslap", "-s", SERVER, "-w", "100", "-c", "4", "-t", "60s"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(2)
+    process = started("-s", SERVER, "-w", "100", "-c", "4", "-t", "60s")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 1
