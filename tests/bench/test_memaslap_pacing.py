@@ -14,15 +14,14 @@ MS = 1_000_000
 
 def test_a_stall_shows_in_the_open_loops_percentiles() -> None:
     with Server().running() as server:
-        worker = worker_of(server, 4, rate=500, open_loop=True)
-        server.stalls[300] = STALL
-        counters = run(worker, 2.0)
-    total = counters["cmd_get"] + counters["cmd_set"]
-    assert total == 1000
-    # 200 requests were due in the stall, and waited between all of it and nothing
+        worker = worker_of(server, 4, rate=300, open_loop=True)
+        server.stalls[90] = STALL
+        counters = run(worker, 1.4)
+    assert counters["cmd_get"] + counters["cmd_set"] == 420
+    # 120 requests were due in the stall, and waited between all of it and nothing
     times = worker.gets
     times.add(worker.sets)
-    assert counters["late"] >= 200 - 4 - 20
+    assert counters["late"] >= 120 - 4 - 20
     assert times.most >= STALL * 1000 * MS
     assert times.percentile(0.99) > 0.9 * STALL * 1000 * MS
     assert times.percentile(0.9) > 0.35 * STALL * 1000 * MS
@@ -34,14 +33,14 @@ def test_the_same_stall_hides_in_the_closed_loop() -> None:
     with Server().running() as server:
         worker = worker_of(server, 4)
         server.stalls[300] = STALL
-        counters = run(worker, 2.0)
+        counters = run(worker, 1.2)
     total = counters["cmd_get"] + counters["cmd_set"]
     times = worker.gets
     times.add(worker.sets)
-    assert total > 1000
+    assert total > 600
     assert times.most >= STALL * 1000 * MS
     assert times.percentile(0.99) < 0.25 * STALL * 1000 * MS
-    assert times.percentile(1 - 4 / total - 0.001) < times.most
+    assert times.percentile(1 - 4 / total - 0.002) < times.most
 
 
 @pytest.mark.parametrize("pace", ["open", "closed"])
@@ -56,8 +55,8 @@ def test_requests_come_at_the_rate(pace: str) -> None:
 def test_the_closed_loops_pace_counts_from_when_a_request_was_sent() -> None:
     with Server().running() as server:
         worker = worker_of(server, 4, rate=500)
-        server.stalls[200] = STALL
-        run(worker, 1.5)
+        server.stalls[100] = STALL
+        run(worker, 1.0)
     times = worker.gets
     times.add(worker.sets)
     assert times.percentile(0.98) < 0.25 * STALL * 1000 * MS
@@ -66,16 +65,16 @@ def test_the_closed_loops_pace_counts_from_when_a_request_was_sent() -> None:
 def test_what_a_server_never_answers_counts_with_the_time_that_it_waited() -> None:
     with Server().running() as server:
         worker = worker_of(server, 4, rate=200, open_loop=True)
-        server.silent_from = 100
+        server.silent_from = 60
         began = time.monotonic()
-        counters = run(worker, 1.5)
+        counters = run(worker, 0.8)
     assert time.monotonic() - began < 10
-    assert counters["cmd_get"] + counters["cmd_set"] == 99
+    assert counters["cmd_get"] + counters["cmd_set"] == 59
     assert worker.unanswered == 4
-    assert counters["unsent"] == 300 - 99 - 4 == worker.waited.count
-    assert worker.waited.most == pytest.approx(1e9, rel=0.15)  # the first of them was due after half a second
-    assert worker.gets.count + worker.sets.count == 103
-    assert max(worker.gets.most, worker.sets.most) > 1900 * MS  # and a second more for late answers
+    assert counters["unsent"] == 160 - 59 - 4 == worker.waited.count
+    assert worker.waited.most == pytest.approx(0.8e9 - 63 * 1e9 / 200)  # the first of them was due after 63
+    assert worker.gets.count + worker.sets.count == 63
+    assert max(worker.gets.most, worker.sets.most) > 1400 * MS  # and a second more for late answers
 
 
 def test_a_server_too_slow_for_the_rate_is_seen_to_be() -> None:
@@ -96,13 +95,13 @@ def test_a_server_too_slow_for_the_rate_is_seen_to_be() -> None:
 def test_what_began_before_the_measuring_does_not_count() -> None:
     with Server().running() as server:
         worker = worker_of(server, 4, rate=200, open_loop=True)
-        server.stalls[20] = 0.2
+        server.stalls[5] = 0.2
         now = time.monotonic_ns()
-        worker.run(now, now + 500 * MS, now + 1000 * MS)
+        worker.run(now, now + 300 * MS, now + 600 * MS)
         worker.close()
-    assert worker.counters["cmd_get"] + worker.counters["cmd_set"] == 100
-    assert worker.gets.count + worker.sets.count == 100
-    assert max(worker.gets.most, worker.sets.most) < 150 * MS
+    assert worker.counters["cmd_get"] + worker.counters["cmd_set"] == 60
+    assert worker.gets.count + worker.sets.count == 60
+    assert max(worker.gets.most, worker.sets.most) < 120 * MS
 
 
 def test_a_thread_that_is_asked_to_stop_does() -> None:
