@@ -391,6 +391,17 @@ def _is_tap(name):
         return False
 
 
+def test_frames_that_came_with_what_was_sent_are_waiting_when_interrupts_are_enabled(core, io):
+    with peer(io=io) as host:
+        host.port.receive()
+        frame = bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100)
+        host.raw.send(frame)
+        assert host.port.send(bytes(60))
+        assert host.port.enable_interrupts()
+        assert frame in host.port.receive()
+        assert not host.port.enable_interrupts()
+
+
 def test_what_comes_while_interrupts_are_enabled_is_left_for_them(core, io):
     """A frame that is fetched before epoll has looked would wake nobody."""
     with peer(io=io) as host:
