@@ -1,11 +1,12 @@
 """CPU time of a core and of a process, between two moments.
 
-A core's non-idle time is all that was neither idle nor taken by the hypervisor: programs, system calls, interrupts,
-softirqs and kernel threads, whoever they worked for, and spinning. /proc/stat has it as the complement only: with
-tick-based accounting (CONFIG_TICK_CPU_ACCOUNTING) its user, system and softirq are samples of 250 a second, which a
-load in step with the timer falsifies, while idle and iowait are measured at each entry and exit, interrupts within them
-excluded, wherever the tick stops on idle (CONFIG_NO_HZ_IDLE, as in every distribution's kernel). So it is elapsed time
-less idle, iowait and steal; shown in units of 10 ms, which in two seconds is half a percent at the most.
+A core's non-idle time is all that it was not idle: programs, system calls, interrupts, softirqs and kernel threads,
+whoever they worked for, and spinning. /proc/stat has it as the complement only: with tick-based accounting
+(CONFIG_TICK_CPU_ACCOUNTING) its user, system and softirq are samples, 250 a second, which a load in step with the timer
+falsifies, while idle and iowait are measured at each entry and exit, interrupts within them excluded, wherever the tick
+stops on idle (CONFIG_NO_HZ_IDLE, as in every distribution's kernel). So it is elapsed time less idle and iowait, which
+are shown in units of 10 ms: half a percent of two seconds at the most. What a hypervisor took is within it, and told
+beside it. It cannot be taken out, for some of it, from an interrupt on until the core ran again, was counted as idle.
 
 A process's own time is the scheduler's, in ns, of all its threads. It lacks what interrupts do, but for those that came
 while it ran.
@@ -86,7 +87,7 @@ def usage(before: Moment, after: Moment) -> Usage:
     seconds = after.at - before.at
 
     def non_idle(first: CoreTime, last: CoreTime) -> float:
-        return min(max(seconds - (last.idle - first.idle) - (last.stolen - first.stolen), 0.0), seconds)
+        return min(max(seconds - (last.idle - first.idle), 0.0), seconds)
 
     return Usage(
         seconds,
@@ -103,4 +104,4 @@ def background(core: int, seconds: float = 1.0) -> float:
     first, began = core_time(Path("/proc/stat").read_text(), core), time.monotonic()
     time.sleep(seconds)
     last, elapsed = core_time(Path("/proc/stat").read_text(), core), time.monotonic() - began
-    return min(max(1 - (last.idle - first.idle + last.stolen - first.stolen) / elapsed, 0.0), 1.0)
+    return min(max(1 - (last.idle - first.idle) / elapsed, 0.0), 1.0)

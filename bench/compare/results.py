@@ -29,9 +29,9 @@ values of 100 to 1,024 bytes, text protocol. 10,000 keys are stored first, so th
 replace them. The generator is `python -m bench.memaslap`, one thread on a core of its own.
 
 **CPU a request** is all non-idle time of the server's core, divided by the requests that the server counted:
-interrupts, softirqs, kernel threads and spinning included, whoever they worked for. It is elapsed time less what a
-hypervisor stole and what `/proc/stat` shows as idle and iowait, which the kernel measures at each entry and exit (user
-and system time it only samples). "process" is the time of the server's process alone.
+interrupts, softirqs, kernel threads and spinning included, whoever they worked for. It is elapsed time less what
+`/proc/stat` shows as idle and iowait, which the kernel measures at each entry and exit (user and system time it only
+samples). "process" is the time of the server's process alone.
 
 **What this favours.** Clients are on the same machine, on the next core. What a server sends is received by the
 clients' kernel within the server's system call, on veth as on tap, and counts as the server's. What clients send to

@@ -31,12 +31,12 @@ def test_non_idle_is_what_is_left_of_the_time() -> None:
     after = Moment(12.0, CoreTime(100.5, 1.25), CoreTime(201.5, 0.0), 6.0, 51_000)
     found = usage(before, after)
     assert found.seconds == 2.0
-    assert found.non_idle == 1.25  # 2 s less 0.5 idle and 0.25 stolen
+    assert found.non_idle == 1.5  # 2 s less 0.5 idle; stolen time may have been either
     assert found.generator_non_idle == 0.5
     assert found.stolen == 0.25
     assert found.process == 1.0
     assert found.requests == 50_000
-    assert found.cpu_us == pytest.approx(25.0)
+    assert found.cpu_us == pytest.approx(30.0)
     assert found.process_us == pytest.approx(20.0)
 
 
