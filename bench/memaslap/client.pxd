@@ -9,12 +9,10 @@ from bench.memaslap.sockets cimport address_t
 
 cdef enum:
     PREFIX_BYTES = 8
-    KEY_BYTES_MAX = 250
     LINE_BYTES_MAX = 512                 # of a reply, values apart
     COPY_BYTES = 2048                    # a value up to here is copied behind its command; a longer one is gathered
     DATAGRAM_HEADER_BYTES = 8
     DATAGRAMS_MAX = 1024                 # of a reply
-    DATAGRAM_BYTES = 1400                # memcached's, with its header
 
 cdef enum:
     # client_t.kind

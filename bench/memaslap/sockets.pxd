@@ -76,9 +76,9 @@ cdef extern from *:
     """
     ctypedef struct address_t "netapp_address":
         pass
-    const int EAGAIN, EINTR, ECONNRESET, ECONNREFUSED, EMSGSIZE, EPIPE
+    const int EAGAIN, EINTR, ECONNREFUSED, EMSGSIZE
     const int CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID
-    const uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
+    const uint32_t EPOLLIN, EPOLLOUT
     int close(int fd) noexcept nogil
     int64_t send "netapp_send"(int fd, const iovec* parts, int count) noexcept nogil
     int64_t receive "netapp_receive"(int fd, void* to, uint64_t size) noexcept nogil
