@@ -24,7 +24,7 @@ _STATES = ("stopped", "polling", "arming", "interrupt")
 # A gap counts as at most so many spins: after a long silence a burst is recognised within some dozen frames.
 _LONGEST_GAP = cython.declare(uint64_t, 8)
 # ns that going to sleep and waking cost the CPU, on a virtual machine: where frames are rarer, a spin costs more.
-_SLEEP_COST = cython.declare(uint64_t, 15_000)
+_SLEEP_COST = cython.declare(uint64_t, 10_000)
 
 
 class AdaptivePolling:

@@ -135,7 +135,7 @@ def test_no_spin_is_begun_where_frames_are_rare(core):
     core.namespace.destroy(ebb)
 
 
-@pytest.mark.parametrize(("gap", "state"), [(10_000, "polling"), (20_000, "interrupt")])
+@pytest.mark.parametrize(("gap", "state"), [(8_000, "polling"), (12_000, "interrupt")])
 def test_a_spin_that_costs_more_than_sleeping_is_not_begun(core, gap, state):
     card, queue, port, polling, ebb = start(core, 50_000)
     for _ in range(40):
