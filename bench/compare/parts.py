@@ -51,13 +51,10 @@ class Part:
         return list(self.bed.running)
 
     def measure(self, number: int, server: str, load: Load, /, **point: Any) -> Row | None:
-        """One more row; None: it failed, twice, which is noted."""
+        """One more row; None: it failed, which is noted."""
         progress(f"{self.name}, round {number + 1}: {SERVERS[server].title}, {_described(load)}")
         try:
-            try:
-                row = self.bed.measure(server, load, self.plan.seconds)
-            except click.ClickException:
-                row = self.bed.measure(server, load, self.plan.seconds)
+            row = self.bed.measure(server, load, self.plan.seconds)
         except click.ClickException as error:
             self.failures.append(f"{_described(load)}: {error.message}")
             return None

@@ -92,13 +92,12 @@ def test_a_rate_that_was_not_kept_up_is_not_within_the_limit() -> None:
     assert made.limits[0]["requests_per_second"] <= COSTS["uring"][1] / 0.97
 
 
-def test_what_fails_is_tried_once_more_and_noted() -> None:
+def test_what_fails_is_noted_and_the_others_go_on() -> None:
     bed = Bed("memcached")
     made = part(bed, rounds=1)
     bed.failing = 1
-    assert made.measure(0, "memcached", Load()) is not None and made.failures == []
-    bed.failing = 2
     assert made.measure(0, "memcached", Load(512, value=16)) is None
+    assert made.measure(0, "memcached", Load()) is not None
     assert made.failures == ["512 connections, values of 16 bytes: on purpose"]
     assert len(made.rows) == 1
 
