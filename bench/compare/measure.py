@@ -30,7 +30,7 @@ def cores() -> tuple[int, int]:
 
 
 class Testbed:
-    """The namespaces and the servers in them, which all run while one of them is loaded."""
+    """The namespaces and the servers in them, which are stopped but for the one that is loaded."""
 
     def __init__(self, stack: ExitStack, options: Sequence[str], breakdown: bool) -> None:
         """`options`: memcached's, of every server."""
@@ -56,6 +56,7 @@ class Testbed:
         except NotStarted as error:
             self.absent[name] = str(error)
             return False
+        self.running[name].pause()
         return True
 
     def background(self) -> float:
@@ -63,12 +64,16 @@ class Testbed:
 
     def measure(self, name: str, load: Load, seconds: float) -> Row:
         """Tries thrice: on a busy machine this process may come too late to look. Raises click.ClickException."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._measure(name, load, seconds)
-            except click.ClickException:
-                continue
-        return self._measure(name, load, seconds)
+        self.running[name].resume()
+        try:
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return self._measure(name, load, seconds)
+                except click.ClickException:
+                    continue
+            return self._measure(name, load, seconds)
+        finally:
+            self.running[name].pause()
 
     def _measure(self, name: str, load: Load, seconds: float) -> Row:
         running = self.running[name]

@@ -39,8 +39,9 @@ memcached is received by the server's kernel within the *client's* system call, 
 as memcached's; on tap all of it is done by the server, and counts. A server that is faster than the generator
 polls for the next request, which counts too: its CPU a request at saturation is then elapsed time a request.
 
-All servers run at once, at equal priority, on one core, and the generator on another. One of them is loaded at a time,
-at each point once a round, in an order that is shuffled anew each round. A server that is not loaded sleeps.
+All servers have equal priority on one core, and the generator has another. One of them is loaded at a time, at each
+point once a round, in an order that is shuffled anew each round; the others are stopped meanwhile (SIGSTOP), for some
+wake now and then without being asked.
 """
 
 

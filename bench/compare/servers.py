@@ -118,6 +118,13 @@ class Running:
         self._output = output
         self._read = 0
 
+    def pause(self) -> None:
+        """Until resume(): some wake now and then without being asked, which the others' requests would wait for."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def stats(self) -> dict[str, str]:
         received = b""
         try:
@@ -209,6 +216,7 @@ def _connected(server: Server, process: subprocess.Popen[bytes], clients: Namesp
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
     try:
         process.wait(_STOP)
     except subprocess.TimeoutExpired:
