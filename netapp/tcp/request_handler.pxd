@@ -21,8 +21,8 @@ cdef class Requests:
 
 cdef class RequestHandler(TcpHandler):
     """Reads requests where they lie, sends the replies of an event at once, and keeps what is not whole until its rest
-    comes: small pieces copied together, others without the slots that they would pin. What a subclass in Python does
-    not define costs nothing. Without a connection it serves what work() is given; the subclass has a send() then.
+    comes: small pieces copied together, others without the slots that they would pin. Without a
+    connection it serves what work() is given; the subclass has a send() then.
     """
     cdef readonly Requests requests
     cdef public Chain waiting                # received, and not worked on yet; None: nothing
