@@ -168,6 +168,7 @@ def test_a_request_may_end_its_connection(script: bytes, flags: str, text: bytes
         segment = peer.one()
         assert (set(flags_of(segment)), segment.data) == (set(flags), text)
         assert len(server.order) == 2 and server.made[0].leaving
+        assert s.counters["callback_exceptions"] == (b"raise" in script)
         assert say(other, b"good\n") == b"GOOD\n", "nothing is left of the answers that were not sent"
 
 
@@ -189,6 +190,15 @@ def test_without_a_connection_it_serves_what_it_is_given() -> None:
         handler = Datagram(Requests(), [], 100)
         handler.work(Chain(b"a\nb\n"), False)
         assert handler.answer == b"A\nB\n"
+        del handler
+
+
+def test_what_comes_before_its_turn_is_kept_in_order() -> None:
+    with stack():
+        handler = Shout(Requests(), [], 100)
+        handler.yielded, handler.waiting = True, Chain(b"a\n")  # and somebody resumed the connection
+        handler.receive(Chain(b"b\n"))
+        assert handler.waiting.tobytes() == b"a\nb\n" and not handler.order
         del handler
 
 
