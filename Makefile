@@ -46,14 +46,14 @@ format: deps
 
 test: deps build debug lint test-release test-debug
 
-# Protocol tests on all processors; then those that make tap devices and network namespaces, one after the other, with
-# sudo unless this is root: it leaves no file in the tree.
+# On all processors: protocol tests, then those that make tap devices and network namespaces (each its own), with sudo
+# unless this is root: it leaves no file in the tree.
 test-release: deps build
 	tools/python release -m pytest -n auto -m 'not system and not soak'
-	@if [ "$$(id -u)" = 0 ]; then exec tools/python release -m pytest -m 'system and not soak'; fi; \
+	@if [ "$$(id -u)" = 0 ]; then exec tools/python release -m pytest -n auto -m 'system and not soak'; fi; \
 	command -v sudo >/dev/null || { echo 'netapp: the system tests need root, and there is no sudo: run make test as root' >&2; exit 1; }; \
 	echo 'netapp: the system tests make tap devices and network namespaces, which needs root: running with sudo'; \
-	exec sudo env PYTHONDONTWRITEBYTECODE=1 tools/python release -m pytest -p no:cacheprovider -m 'system and not soak'
+	exec sudo env PYTHONDONTWRITEBYTECODE=1 tools/python release -m pytest -n auto -p no:cacheprovider -m 'system and not soak'
 
 test-debug: deps debug
 	tools/python debug -m pytest -n auto
