@@ -19,8 +19,11 @@ ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET, FAILED = 1, 2, 
 # What an interrupt tells (4.1.4.5, 4.2.2): a bit each.
 USED_BUFFERS, CONFIGURATION_CHANGED = 1, 2
 
-# The interrupts are told by messages; without one of its own, a queue is not interrupted (4.1.5.1.2).
+# Of a queue that interrupts nobody (4.1.5.1.2).
 NO_VECTOR = 0xFFFF
+
+# At the status, until a reset has ended. Each takes a virtual machine about a microsecond.
+RESET_LOOKS = 200_000
 
 
 class VirtioError(OSError):
@@ -40,12 +43,12 @@ class Notification(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """What the device raises. Where the configuration's is a queue's, `acknowledge` or a look at the device's status
-    tells which it was."""
+    """What the device raises."""
 
     configuration: object
+    """The first queue's may be the same."""
     queues: tuple[object, ...]
-    """Of each pair of queues, in their order; they may be the same."""
+    """Of each pair of queues that can have one of its own, at least the first."""
 
 
 class Transport(ABC):
