@@ -1,0 +1,26 @@
+/* From the loader to the program, in order. */
+#include "machine.h"
+
+int netapp_kernel_runs;
+
+void program_start(uint64_t stack) __attribute__((noreturn));
+void kernel_start(uint32_t magic, uint64_t information) __attribute__((noreturn));
+
+void kernel_start(uint32_t magic, uint64_t information) {
+    netapp_kernel_runs = 1;
+    console_start();
+    traps_start();
+    cpu_enable_vectors();
+    boot_read(magic, information);
+    acpi_start();
+    pages_start();
+    paging_start();
+    pages_add_high();
+    apic_start();
+    clock_start();
+    apic_calibrate();
+    entropy_start();
+    stack_start();
+    system_calls_start();
+    program_start(stack_fill());
+}
