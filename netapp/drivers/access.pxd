@@ -8,6 +8,7 @@ cdef extern from *:
     static inline uint8_t netapp_load8(uint64_t at) { return *(volatile uint8_t *)at; }
     static inline uint16_t netapp_load16(uint64_t at) { return *(volatile uint16_t *)at; }
     static inline uint32_t netapp_load32(uint64_t at) { return *(volatile uint32_t *)at; }
+    static inline uint64_t netapp_load64(uint64_t at) { return *(volatile uint64_t *)at; }
     static inline void netapp_store8(uint64_t at, uint8_t value) { *(volatile uint8_t *)at = value; }
     static inline void netapp_store16(uint64_t at, uint16_t value) { *(volatile uint16_t *)at = value; }
     static inline void netapp_store32(uint64_t at, uint32_t value) { *(volatile uint32_t *)at = value; }
@@ -20,6 +21,7 @@ cdef extern from *:
     uint8_t load8 "netapp_load8"(uint64_t at) noexcept nogil
     uint16_t load16 "netapp_load16"(uint64_t at) noexcept nogil
     uint32_t load32 "netapp_load32"(uint64_t at) noexcept nogil
+    uint64_t load64 "netapp_load64"(uint64_t at) noexcept nogil
     void store8 "netapp_store8"(uint64_t at, uint8_t value) noexcept nogil
     void store16 "netapp_store16"(uint64_t at, uint16_t value) noexcept nogil
     void store32 "netapp_store32"(uint64_t at, uint32_t value) noexcept nogil

@@ -34,6 +34,7 @@ cdef class Queue:
     cdef bint enable_interrupts(self) except -1          # True: frames are waiting already, no interrupt will tell
     cdef int disable_interrupts(self) except -1
     cdef object interrupt_source(self)                   # for Interrupts.attach
+    cdef int acknowledge_interrupt(self) except -1       # it was raised; called before anything is looked at
     cpdef dict counters(self)
 
 

@@ -69,6 +69,9 @@ class Queue:
     def interrupt_source(self):
         raise NotImplementedError
 
+    def acknowledge_interrupt(self):
+        return 0
+
     def counters(self):
         """Name to value, in the order of the struct."""
         i: cython.Py_ssize_t
@@ -131,6 +134,9 @@ class QueueWrapper:
 
     def interrupt_source(self):
         return self.inner.interrupt_source()
+
+    def acknowledge_interrupt(self):
+        return self.inner.acknowledge_interrupt()
 
     def counters(self):
         return self.inner.counters() | Queue.counters(self)

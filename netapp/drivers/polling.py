@@ -149,6 +149,7 @@ class QueueInterrupt:
         if poller is None:
             return 0
         poller.owner.count.interrupts += 1
+        poller.queue.acknowledge_interrupt()
         # An edge may be told late, when polling has taken its frames already.
         if poller.state == STATE_INTERRUPT:
             poller.queue.disable_interrupts()

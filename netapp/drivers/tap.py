@@ -20,9 +20,9 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_TSO4,
     FEATURE_USO,
 )
-from cython.cimports.netapp.drivers.tap_frames import LONGEST_FRAME, VNET_BYTES
 from cython.cimports.netapp.drivers.tap_queue import TapRwQueue
 from cython.cimports.netapp.drivers.tap_uring import TapUringQueue
+from cython.cimports.netapp.drivers.vnet import LONGEST_FRAME, VNET_BYTES
 
 from netapp.drivers.tap_queue import TapError
 

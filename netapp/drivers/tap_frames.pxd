@@ -1,27 +1,15 @@
-"""Frames as a tap's kernel side takes and gives them: pieces of memory, with a struct virtio_net_hdr (VIRTIO 1.2, 5.1.6)
-in the byte order of the machine before the first one. So what the host's kernel sends us is like what a virtio device
-receives.
+"""Frames as a tap's kernel side takes and gives them: pieces of memory, with a struct virtio_net_hdr (`vnet`) before the
+first one. So what the host's kernel sends us is like what a virtio device receives.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from netapp.drivers.linux cimport iovec
+from netapp.drivers.vnet cimport vnet_header_t
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.pool cimport slot_t
 
 cdef enum:
-    VNET_BYTES = 12
     MOST_VIEWS = 1024            # of a gathered write: IOV_MAX
     MOST_SLOTS = 17              # one of 2 KiB and sixteen of 4 KiB: a frame of 65,562 bytes
-    LONGEST_FRAME = 65562        # VIRTIO 1.2, 5.1.6.3.1, without its header
-    FIRST_BYTES = 1920           # of a frame, in its first slot: FRAME_BYTES - HEADROOM
-
-cdef packed struct vnet_header_t:
-    uint8_t flags
-    uint8_t gso_type
-    uint16_t header_length
-    uint16_t gso_size
-    uint16_t csum_start
-    uint16_t csum_offset
-    uint16_t num_buffers
 
 cdef struct tap_counters_t:
     uint64_t tx_frames

@@ -7,16 +7,15 @@ if not cython.compiled:
 
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.string import memset
-from cython.cimports.netapp.iobuf.chain import (
-    CHECKSUM_PARTIAL,
-    CHECKSUM_VALID,
-    GSO_NONE,
-    GSO_TCPV4,
-    GSO_UDP_L4,
-    Chain,
-    new_chain,
-    offload_t,
+from cython.cimports.netapp.drivers.vnet import (
+    FIRST_BYTES,
+    LONGEST_FRAME,
+    own_room,
+    put_offload,
+    take_offload,
+    vnet_header_t,
 )
+from cython.cimports.netapp.iobuf.chain import Chain, new_chain
 from cython.cimports.netapp.iobuf.pool import (
     FRAME_CLASS,
     HEADROOM,
@@ -31,8 +30,6 @@ from cython.cimports.netapp.iobuf.pool import (
     slot_t,
     take_slot,
 )
-
-_ECN = cython.declare(uint8_t, 0x80)  # beside gso_type
 
 
 def prepare(posted, longest, header_bytes):
@@ -103,7 +100,7 @@ def frame_of(posted, length, count):
         return None
     left = length - posted.header_bytes
     frame = new_chain()
-    if posted.header_bytes and not _take_offload(
+    if posted.header_bytes and not take_offload(
         cython.cast(cython.pointer(vnet_header_t), posted.pieces[0].iov_base), cython.address(frame.offload), left
     ):
         count.rx_malformed += 1
@@ -126,33 +123,6 @@ def frame_of(posted, length, count):
     return frame if left == 0 else None
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def _take_offload(
-    header: cython.pointer(vnet_header_t), offload: cython.pointer(offload_t), length: uint32_t
-) -> cython.bint:
-    """What the kernel says about the frame; False when it does not fit the frame."""
-    kind: uint8_t = header.gso_type & ~_ECN
-    if header.flags & CHECKSUM_PARTIAL:
-        # The field lies in the first view.
-        if length > FIRST_BYTES:
-            length = FIRST_BYTES
-        if cython.cast(uint32_t, header.csum_start) + header.csum_offset + 2 > length:
-            return False
-    elif kind != GSO_NONE and not header.flags & CHECKSUM_VALID:
-        return False
-    # Nothing else was asked for.
-    if kind != GSO_NONE and ((kind != GSO_TCPV4 and kind != GSO_UDP_L4) or header.gso_size == 0):
-        return False
-    offload.flags = header.flags & (CHECKSUM_PARTIAL | CHECKSUM_VALID)
-    offload.gso_type = kind
-    offload.header_length = header.header_length
-    offload.gso_size = header.gso_size
-    offload.csum_start = header.csum_start
-    offload.csum_offset = header.csum_offset
-    return True
-
-
 def give_back(posted):
     i: uint32_t
     for i in range(posted.missing, posted.count):
@@ -163,17 +133,13 @@ def give_back(posted):
 
 def gather(frame, pieces, header, header_bytes):
     view: cython.pointer(iobuf_t) = frame.head
-    own: cython.pointer(vnet_header_t) = header
+    own: cython.pointer(vnet_header_t)
     count: uint32_t = 0
     if header_bytes:
-        # Right before the frame where that is ours to write: only there can one view be one flat write.
-        if (
-            view.slot.references == 1
-            and view.data - view.slot.memory >= header_bytes
-            and view.slot.home != cython.address(view.slot.home.pool.external)
-        ):
-            own = cython.cast(cython.pointer(vnet_header_t), view.data - header_bytes)
-        _put_offload(own, cython.address(frame.offload))
+        own = own_room(view)
+        if own == cython.NULL:
+            own = header
+        put_offload(own, cython.address(frame.offload))
         pieces[0].iov_base = own
         pieces[0].iov_len = header_bytes
         count = 1
@@ -188,24 +154,11 @@ def gather(frame, pieces, header, header_bytes):
     return count
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def _put_offload(header: cython.pointer(vnet_header_t), offload: cython.pointer(offload_t)) -> cython.void:
-    memset(header, 0, VNET_BYTES)
-    header.flags = offload.flags & CHECKSUM_PARTIAL
-    if header.flags:
-        header.gso_type = offload.gso_type
-        header.header_length = offload.header_length
-        header.gso_size = offload.gso_size
-        header.csum_start = offload.csum_start
-        header.csum_offset = offload.csum_offset
-
-
 def flatten(frame, flat, header_bytes):
     if frame.length > LONGEST_FRAME:
         return False
     if header_bytes:
-        _put_offload(cython.cast(cython.pointer(vnet_header_t), flat), cython.address(frame.offload))
+        put_offload(cython.cast(cython.pointer(vnet_header_t), flat), cython.address(frame.offload))
     frame.copy_out(0, flat + header_bytes, frame.length)
     running_pool().copied[PLACE_DEVICE] += frame.length
     return True

@@ -3,7 +3,8 @@ from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t
 from netapp.drivers.device cimport Device, Queue
 from netapp.drivers.linux cimport iovec
-from netapp.drivers.tap_frames cimport MOST_VIEWS, posted_t, tap_counters_t, vnet_header_t
+from netapp.drivers.tap_frames cimport MOST_VIEWS, posted_t, tap_counters_t
+from netapp.drivers.vnet cimport vnet_header_t
 
 
 cdef class TapQueue(Queue):

@@ -12,8 +12,6 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.netapp.drivers.linux import EBADFD, POLLIN, POLLOUT, poll, pollfd, readv, writev
 from cython.cimports.netapp.drivers.tap_frames import (
-    LONGEST_FRAME,
-    VNET_BYTES,
     flatten,
     frame_of,
     gather,
@@ -21,6 +19,7 @@ from cython.cimports.netapp.drivers.tap_frames import (
     post,
     prepare,
 )
+from cython.cimports.netapp.drivers.vnet import LONGEST_FRAME, VNET_BYTES
 from cython.cimports.netapp.iobuf.chain import Chain
 
 COUNTERS = (

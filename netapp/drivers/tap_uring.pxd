@@ -2,9 +2,10 @@
 from cython cimport final
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from netapp.drivers.linux cimport iovec
-from netapp.drivers.tap_frames cimport MOST_VIEWS, posted_t, vnet_header_t
+from netapp.drivers.tap_frames cimport MOST_VIEWS, posted_t
 from netapp.drivers.tap_queue cimport TapQueue
 from netapp.drivers.uring cimport io_uring
+from netapp.drivers.vnet cimport vnet_header_t
 from netapp.iobuf.pool cimport iobuf_t
 
 cdef enum:
