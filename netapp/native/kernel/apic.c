@@ -20,7 +20,7 @@ enum { ID = 0x20, TASK_PRIORITY = 0x80, END = 0xb0, SPURIOUS = 0xf0, TIMER = 0x3
 
 static uint64_t ticks_per_ns = NANOSECOND_TICKS;        /* times 2^32 */
 static uint32_t looked;                 /* what the timer showed at apic_timer_passed() or when it was armed */
-static int16_t level_line[256];         /* by vector: the level-triggered line, plus one */
+static struct { int16_t line; int16_t level; } wired[256];      /* by vector: its line plus one, 0 where it has none */
 
 static uint32_t local_read(int at) { return register_read32(LOCAL + (uint64_t)at); }
 static void local_write(int at, uint32_t value) { register_write32(LOCAL + (uint64_t)at, value); }
@@ -79,11 +79,11 @@ static void io_write(uint64_t address, uint32_t index, uint32_t value) {
     register_write32(address + WINDOW, value);
 }
 
-int apic_line_level(int vector) { return level_line[vector] - 1; }
+int apic_level(int vector) { return wired[vector].level; }
 
-void apic_line_mask(int line, int masked) {
+void apic_line_mask(int vector, int masked) {
     uint32_t pin;
-    uint64_t address = io_apic(line, &pin);
+    uint64_t address = io_apic(wired[vector].line - 1, &pin);
     uint32_t value = io_read(address, REDIRECTION + 2 * pin);
     io_write(address, REDIRECTION + 2 * pin, masked ? value | MASKED : value & ~MASKED);
 }
@@ -93,19 +93,17 @@ int netapp_line_connect(int line, int vector, int edge) {
     uint64_t address = io_apic(line, &pin);
     if (address == 0)
         return -1;
-    level_line[vector] = (int16_t)(edge ? 0 : line + 1);
+    wired[vector].line = (int16_t)(line + 1);
+    wired[vector].level = !edge;
     io_write(address, REDIRECTION + 2 * pin + 1, local_read(ID) & 0xff000000);
     io_write(address, REDIRECTION + 2 * pin, (uint32_t)vector | (edge ? 0 : LEVEL));
     return 0;
 }
 
-void netapp_line_disconnect(int line) {
-    uint32_t pin;
-    uint64_t address = io_apic(line, &pin);
-    if (address == 0)
-        return;
-    level_line[io_read(address, REDIRECTION + 2 * pin) & 0xff] = 0;
-    io_write(address, REDIRECTION + 2 * pin, MASKED);
+void apic_line_release(int vector) {
+    if (wired[vector].line != 0)
+        apic_line_mask(vector, 1);
+    wired[vector].line = wired[vector].level = 0;
 }
 
 uint64_t netapp_message_address(void) { return LOCAL | (uint64_t)(local_read(ID) >> 24) << 12; }

@@ -11,9 +11,8 @@ void interrupts_note(int vector) {
     if (vector != VECTOR_TIMER) {       /* which only ends a sleep */
         noted[vector / 64] |= 1ULL << vector % 64;
         /* A level stays until the device's driver has run: it would interrupt again and again. */
-        int line = apic_line_level(vector);
-        if (line >= 0)
-            apic_line_mask(line, 1);
+        if (apic_level(vector))
+            apic_line_mask(vector, 1);
     }
     apic_end_of_interrupt();
 }
@@ -36,9 +35,8 @@ int netapp_interrupt_next(void) {
 }
 
 void netapp_interrupt_done(int vector) {
-    int line = apic_line_level(vector);
-    if (line >= 0)
-        apic_line_mask(line, 0);
+    if (apic_level(vector))
+        apic_line_mask(vector, 0);
 }
 
 int netapp_vector_take(void) {
@@ -51,6 +49,7 @@ int netapp_vector_take(void) {
 }
 
 void netapp_vector_give(int vector) {
+    apic_line_release(vector);
     taken[vector / 64] &= ~(1ULL << vector % 64);
     noted[vector / 64] &= ~(1ULL << vector % 64);
 }

@@ -36,10 +36,9 @@ void netapp_random(void *bytes, size_t count) NETAPP_KERNEL;
 
 /* --- Interrupts: taken only in netapp_idle() and netapp_interrupts_take(), and then only noted. */
 int netapp_vector_take(void) NETAPP_KERNEL;             /* a vector for one source; -1: none is left */
-void netapp_vector_give(int vector) NETAPP_KERNEL;
+void netapp_vector_give(int vector) NETAPP_KERNEL;      /* its line is masked */
 uint64_t netapp_message_address(void) NETAPP_KERNEL;    /* MSI and MSI-X: write the vector there */
 int netapp_line_connect(int line, int vector, int edge) NETAPP_KERNEL;      /* of an I/O APIC; -1: there is no such line */
-void netapp_line_disconnect(int line) NETAPP_KERNEL;
 void netapp_interrupts_take(void) NETAPP_KERNEL;        /* notes those that wait, without sleep */
 int netapp_interrupt_next(void) NETAPP_KERNEL;          /* a noted vector, which is then no more; -1: none */
 void netapp_interrupt_done(int vector) NETAPP_KERNEL;   /* its handler ran: a level-triggered line may interrupt again */

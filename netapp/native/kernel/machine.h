@@ -109,8 +109,9 @@ void apic_calibrate(void);                      /* the timer, by the clock */
 void apic_end_of_interrupt(void);
 void apic_timer_arm(uint64_t nanoseconds);      /* fires once; at most some seconds */
 uint64_t apic_timer_passed(void);               /* ns since the last call, or since it was armed; it stops at its end */
-int apic_line_level(int vector);                /* the level-triggered line that has this vector; -1: none */
-void apic_line_mask(int line, int masked);
+int apic_level(int vector);                     /* whether a line has it that is told by its level */
+void apic_line_mask(int vector, int masked);
+void apic_line_release(int vector);             /* if there is one */
 
 /* acpi.c */
 struct acpi {
