@@ -23,6 +23,12 @@ cdef extern from "netapp/native/kernel/kernel.h" nogil:
     uint64_t netapp_memory_size() noexcept
     uint64_t netapp_memory_free() noexcept
     int netapp_console_read() noexcept
+    struct netapp_window_t "netapp_window":
+        uint64_t address
+        uint64_t size
+        uint32_t line
+        int edge
+    int netapp_window(int index, netapp_window_t* window) noexcept
     const char* netapp_command_line() noexcept
     uint8_t netapp_port_read8(uint16_t port) noexcept
     uint16_t netapp_port_read16(uint16_t port) noexcept

@@ -37,6 +37,8 @@ from cython.cimports.netapp.native.machine import (
     netapp_vector_give,
     netapp_vector_take,
     netapp_wall_clock,
+    netapp_window,
+    netapp_window_t,
 )
 
 from netapp.drivers.interrupts import Message
@@ -74,6 +76,16 @@ def memory():
     """(bytes that there are beside the image, how many of them are free)."""
     _need_kernel()
     return netapp_memory_size(), netapp_memory_free()
+
+
+def windows():
+    """(address, size, interrupt line, whether its interrupts are edges) of each window of virtio-mmio."""
+    window: netapp_window_t
+    found: list = []
+    _need_kernel()
+    while netapp_window(len(found), cython.address(window)):
+        found.append((window.address, window.size, window.line, window.edge != 0))
+    return found
 
 
 def device_registers(address, size):

@@ -1,4 +1,5 @@
-/* What is read of ACPI's tables (ACPI 6.5, chapter 5): timers, I/O APICs, how the power goes off. No bytecode is run. */
+/* What is read of ACPI's tables (ACPI 6.5, chapter 5): timers, I/O APICs, how the power goes off, where virtio's windows
+ * are. No bytecode is run: the constants looked for are found as their encodings. */
 #include "machine.h"
 
 #define TABLE_HEADER 36
@@ -43,13 +44,33 @@ static uint8_t off_type(const uint8_t *table) {
     return 0;
 }
 
+/* The resources of a virtio window (6.4.3.4, 6.4.3.6) follow its name: Memory32Fixed, then Interrupt. */
+static void read_windows(const uint8_t *table) {
+    const uint8_t *end = table + length_of(table), *memory = NULL;
+    int named = 0;
+    for (const uint8_t *at = table + TABLE_HEADER; at + 12 <= end; at++) {
+        if (memcmp(at, "LNRO0005", 9) == 0) {
+            named = 1;
+            memory = NULL;
+        } else if (named && memcmp(at, "\x86\x09\x00", 3) == 0) {
+            memory = at;
+        } else if (memory != NULL && memcmp(at, "\x89\x06\x00", 3) == 0 && at[4] == 1) {
+            windows_add(read32(memory + 4), read32(memory + 8), read32(at + 5), at[3] & 2);
+            named = 0;
+            memory = NULL;
+        }
+    }
+}
+
 static void read_fadt(const uint8_t *table) {   /* 5.2.9 */
     uint32_t length = length_of(table), flags = read32(table + 112);
     uint64_t dsdt = read32(table + 40);
     if (length >= 148 && read64(table + 140) != 0)
         dsdt = read64(table + 140);
-    if (dsdt != 0)
+    if (dsdt != 0) {
         acpi.off_type = off_type((const uint8_t *)dsdt);
+        read_windows((const uint8_t *)dsdt);
+    }
     if (flags & HARDWARE_REDUCED) {
         if (length >= 256) {            /* SLEEP_CONTROL_REG, a generic address: 5.2.3.2 */
             acpi.sleep_register_is_port = table[244] == 1;
@@ -77,6 +98,8 @@ static void read_table(const uint8_t *table) {
         read_fadt(table);
     else if (signed_as(table, "APIC"))
         read_madt(table);
+    else if (signed_as(table, "SSDT"))
+        read_windows(table);
     else if (signed_as(table, "HPET") && table[40] == 0)        /* in memory */
         acpi.hpet = read64(table + 44);
 }

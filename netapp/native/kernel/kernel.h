@@ -55,6 +55,8 @@ void netapp_console_write(const void *text, size_t size) NETAPP_KERNEL;
 int netapp_console_read(void) NETAPP_KERNEL;            /* a byte; -1: none has come */
 
 /* --- The machine */
+struct netapp_window { uint64_t address, size; uint32_t line; int edge; };      /* of virtio-mmio, maybe without a device */
+int netapp_window(int index, struct netapp_window *window) NETAPP_KERNEL;       /* 0: there is none of this index */
 const char *netapp_command_line(void) NETAPP_KERNEL;
 void netapp_power_off(int status) NETAPP_KERNEL __attribute__((noreturn));
 

@@ -128,6 +128,11 @@ struct acpi {
 extern struct acpi acpi;
 void acpi_start(void);
 
+/* windows.c */
+#define WINDOWS 64
+void windows_add(uint64_t address, uint64_t size, uint32_t line, int edge);
+void windows_read_command_line(void);
+
 /* clock.c, counters.c, pvclock.c */
 struct counter {                                /* counts up all the time, and begins anew after `mask` */
     const char *name;

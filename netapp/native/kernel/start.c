@@ -13,6 +13,7 @@ void kernel_start(uint32_t magic, uint64_t information) {
     cpu_enable_vectors();
     boot_read(magic, information);
     acpi_start();
+    windows_read_command_line();
     pages_start();
     paging_start();
     pages_add_high();

@@ -3,6 +3,8 @@
 #include "machine.h"
 
 #define ENTROPY_DEVICE 4
+#define MAGIC 0x74726976                /* 4.2.2 */
+#define MODERN_WINDOW 2
 #define SIZE 4                          /* of the queue: 4 suits every device */
 #define WAIT 1000000000ULL              /* ns */
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, FAILED = 128 };     /* 2.1 */
@@ -103,44 +105,21 @@ static int ask(struct device *device, void *bytes, uint32_t count) {
     return good;
 }
 
-/* --- MMIO: the command line names the windows, as Linux has it: virtio_mmio.device=SIZE@BASE:IRQ */
-static uint64_t number(const char **text) {
-    uint64_t value = 0, base = 10;
-    if ((*text)[0] == '0' && ((*text)[1] | 32) == 'x') {
-        base = 16;
-        *text += 2;
-    }
-    for (;; ++*text) {
-        char digit = **text | 32;
-        uint64_t figure = digit >= '0' && digit <= '9' ? (uint64_t)(digit - '0')
-                          : digit >= 'a' && digit <= 'f' ? (uint64_t)(digit - 'a' + 10) : 99;
-        if (figure >= base)
-            return value;
-        value = value * base + figure;
-    }
-}
-
+/* --- Which device */
 static int find_mmio(struct device *device) {
-    static const char name[] = "virtio_mmio.device=";
-    for (const char *text = boot.command_line; *text != 0; text++) {
-        if (memcmp(text, name, least(strlen(text), sizeof name - 1)) != 0 || strlen(text) < sizeof name)
-            continue;
-        text += sizeof name - 1;
-        while (*text != 0 && *text != '@')
-            text++;
-        if (*text++ == 0)
-            return 0;
-        *device = (struct device){.base = number(&text)};
-        if (device->base != 0 && device->base % 4 == 0 && register_read32(device->base) == 0x74726976 &&
-            register_read32(device->base + 4) == 2 && register_read32(device->base + 8) == ENTROPY_DEVICE)
+    struct netapp_window window;
+    for (int i = 0; netapp_window(i, &window); i++) {
+        uint64_t base = window.address;
+        if (netapp_registers_map(base, window.size) == 0 && register_read32(base) == MAGIC &&
+            register_read32(base + 4) == MODERN_WINDOW && register_read32(base + 8) == ENTROPY_DEVICE) {
+            *device = (struct device){.base = base};
             return 1;
-        if (*text == 0)
-            return 0;
+        }
     }
     return 0;
 }
 
-/* --- PCI, by configuration mechanism 1, bus 0 */
+/* PCI, by configuration mechanism 1, bus 0. */
 static uint32_t pci_read(int function, int at) {
     netapp_port_write32(0xcf8, 0x80000000 | (uint32_t)function << 8 | (uint32_t)at);
     return netapp_port_read32(0xcfc);
