@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from netapp.drivers.device import Device
-from netapp.drivers.memory import MemoryWire
+from netapp.drivers.memory import MemoryEnd, MemoryWire
 from netapp.ebb.core import BUFFER_POOL, EbbNamespace, EbbRef
 from netapp.event.virtual import VirtualClock, VirtualEntropy, VirtualInterrupts, VirtualWallClock
 from netapp.iobuf.pool import BufferPool
@@ -32,11 +33,24 @@ _ORIGIN = 1_704_067_200 * SECOND
 _TURNS = 1_000_000
 
 
+class Part(Protocol):
+    """What is no node and has turns too: a model of a device."""
+
+    def turn(self) -> bool:
+        """Whether anything was done."""
+        ...
+
+    def idle_time(self) -> int:
+        """ns until it has something to do of its own accord; -1: never."""
+        ...
+
+
 class Simulation:
     def __init__(self, seed: int = 0) -> None:
         self.clock = VirtualClock(SECOND)
         self.wall_clock = VirtualWallClock(self.clock, _ORIGIN)
         self.nodes: list[Node] = []
+        self._parts: list[Part] = []
         self._wires: list[MemoryWire] = []
         self._seed = seed
         self._namespace = EbbNamespace()
@@ -55,6 +69,10 @@ class Simulation:
         self._wires.append(wire)
         return wire
 
+    def attach(self, part: Part) -> None:
+        """It has its turn after the nodes', from now on."""
+        self._parts.append(part)
+
     def node(
         self,
         device: Device | Sequence[Device],
@@ -62,18 +80,21 @@ class Simulation:
         address: str | Sequence[InterfaceConfig] = "10.99.0.2/24",
         config: NodeConfig | None = None,
         notify: Device | None = None,
+        platform: Platform | None = None,
     ) -> Node:
-        """Starts a node on an end of a wire, or on several. Where `device` is around that end, `notify` is the end.
+        """Starts a node on an end of a wire, or on several. Where `device` is around that end, `notify` is the end; one
+        that is no end raises its interrupts itself, on the `platform` that it was made for.
 
         `address`: that of its interface, which announces nothing, or all its interfaces. `config` says all but that,
         and how to poll: a clock that stands still cannot tell how long.
         """
-        platform = self.platform()
+        platform = platform or self.platform()
         interfaces = (InterfaceConfig(address, announce=False),) if isinstance(address, str) else tuple(address)
         config = replace(config or NodeConfig(), interfaces=interfaces, spin=0)
         ends = (device,) if isinstance(device, Device) else device
         for end in ends if notify is None else (notify,):
-            end.queues[0].notify = platform.interrupts.raise_interrupt  # type: ignore[attr-defined]
+            if isinstance(end, MemoryEnd):
+                end.queue.notify = platform.interrupts.raise_interrupt  # type: ignore[attr-defined]
         made = Node(platform, device, appliance, config)
         made.start()
         self.nodes.append(made)
@@ -82,11 +103,13 @@ class Simulation:
     # --- time ----------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """A turn of every node; whether anything was done, or is left to do now."""
+        """A turn of every node and part; whether anything was done, or is left to do now."""
         done = False
         for node in self.nodes:
             if not node.stopped:
                 done = node.turn() or done
+        for part in self._parts:
+            done = part.turn() or done
         return done or self._next() == 0
 
     def settle(self) -> None:
@@ -119,8 +142,9 @@ class Simulation:
             self.clock.advance(left if idle < 0 else min(max(idle, 1), left))
 
     def _next(self) -> int:
-        """ns until a node has something to do: -1 for never."""
+        """ns until one of them has something to do: -1 for never."""
         times = [node.events.idle_time() for node in self.nodes if not node.stopped]
+        times += [part.idle_time() for part in self._parts]
         return min((time for time in times if time >= 0), default=-1)
 
     # --- the end -------------------------------------------------------------------------------------------------
