@@ -1,0 +1,87 @@
+"""A pair of virtqueues of a network card (5.1.2): the way of frames. Section numbers are VIRTIO 1.2's.
+
+Every buffer of the receive queue is with the device at all times: a frame is handed up only when another slot takes the
+place of its own, and is dropped where the pool has none, so that the queue never runs dry. What the device says is
+checked; a device that breaks the rules is used no more until `VirtioNet` has reset it, which flush() asks for: at a
+turn's end nothing is under way.
+"""
+from cython cimport final
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from netapp.drivers.device cimport Queue
+from netapp.drivers.virtio.virtqueue cimport Virtqueue, piece_t, used_t
+from netapp.drivers.vnet cimport vnet_header_t
+from netapp.iobuf.chain cimport Chain, offload_t
+from netapp.iobuf.pool cimport iobuf_t, pool_t, slot_t
+
+cdef enum:
+    # Of a receive buffer in one slot: a header that lies right before the frame, and the rest of the slot.
+    BUFFER_BYTES = 1932
+    # A receive buffer of many slots has one of 2 KiB and of 4 KiB as many as it needs; at most, of 65,562 bytes.
+    MOST_SLOTS = 17
+    TABLE_ENTRIES = 20           # of the indirect table of a frame to transmit
+    TABLE_BYTES = 320
+
+cdef struct virtio_counters_t:
+    uint64_t tx_frames
+    uint64_t tx_bytes
+    uint64_t tx_full             # refused: the ring has no room
+    uint64_t tx_link_down        # dropped: no link, or no device that works
+    uint64_t tx_flattened        # copied: more views than the ring has descriptors
+    uint64_t tx_no_slots         # dropped: no memory for such a copy
+    uint64_t rx_frames
+    uint64_t rx_bytes
+    uint64_t rx_no_slots         # dropped: the pool is exhausted
+    uint64_t rx_no_receiver
+    uint64_t rx_malformed        # dropped: offload fields that do not fit the frame, or were not agreed on
+    uint64_t notifications       # of the device
+    uint64_t violations          # the device broke the rules
+
+cdef struct agreed_t:
+    # What was negotiated, of what the path of frames asks.
+    bint mergeable
+    bint checksums               # received frames may be marked
+    uint32_t kinds               # gso_type of received frames: a bit each
+    uint32_t buffer_slots        # slots of a receive buffer
+
+
+@final
+cdef class VirtioQueue(Queue):
+    cdef Virtqueue receiving
+    cdef Virtqueue transmitting
+    cdef bint works                          # the rings are the device's and ours
+    cdef bint filled                         # the device has the receive buffers
+    cdef bint link_up
+    cdef bint armed                          # interrupts are enabled
+    cdef bint blocked                        # transmit() said False since there was room
+    cdef str broken                          # what the device did; flush() has it reset
+    cdef agreed_t agreed
+    cdef slot_t** posted                     # [size * buffer_slots], owned, what the receive buffers are made of
+    cdef uint8_t* headers                    # [size], 16 bytes apart, of frames without room for theirs
+    cdef uint8_t* tables                     # [size] indirect tables of frames to transmit
+    cdef piece_t* pieces                     # [size] of the frame to transmit
+    cdef Chain frame                         # that is being handed up; its chain takes the next one. None: none yet
+    cdef object source
+    cdef bint acknowledges                   # its source's interrupts
+    cdef virtio_counters_t count
+    # With rings that no device has yet. Interrupts are as they were.
+    cdef int begin(self, Virtqueue receiving, Virtqueue transmitting, agreed_t agreed) except -1
+    # After the device was reset: views and slots are given back. keep: it was not, and may use them for ever.
+    cdef int end(self, bint keep) except -1
+    cdef bint fill(self) except -1           # False: the pool has not so many slots
+    cdef int _poll_idle(self) except -1
+    cdef Chain _empty(self)
+    cdef void _fill_table(self, uint8_t* table, uint32_t first) noexcept
+    cdef int _receive(self, pool_t* pool, used_t* used) except -1
+    cdef int _receive_more(self, pool_t* pool, used_t* used, uint16_t buffers) except -1
+    cdef int _receive_large(self, pool_t* pool, used_t* used) except -1
+    cdef int _hand_up(self, Chain frame, vnet_header_t* header) except -1
+    cdef bint _agreed_on(self, offload_t* offload) noexcept
+    cdef int _reap(self) except -1
+    cdef uint16_t _offer_table(self, uint16_t id, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
+    cdef int _offer_chain(self, vnet_header_t* header, iobuf_t* view, uint32_t count) except -1
+    cdef bint _flatten(self, Chain frame) except -1
+    cdef int _breaks(self, str what) except -1
+
+# Bytes of scratch memory that the two need.
+cdef size_t receiving_scratch(uint16_t size, uint32_t buffer_slots) noexcept
+cdef size_t transmitting_scratch(uint16_t size, bint indirect) noexcept
