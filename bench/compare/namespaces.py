@@ -44,7 +44,7 @@ class Namespace:
 @contextmanager
 def namespaces() -> Iterator[tuple[Namespace, Namespace]]:
     """The server's and the clients', joined by a veth pair as Linux makes it."""
-    with _made() as server, _made() as client:
+    with namespace() as server, namespace() as client:
         with client:
             ip(f"link add client type veth peer name server netns {server.path}")
             _set_up("client", CLIENT)
@@ -65,7 +65,7 @@ def _set_up(link: str, address: str) -> None:
 
 
 @contextmanager
-def _made() -> Iterator[Namespace]:
+def namespace() -> Iterator[Namespace]:
     outside = _current()
     try:
         if _libc.unshare(_CLONE_NEWNET):

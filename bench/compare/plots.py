@@ -13,10 +13,12 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter
 
+from bench.boot.report import by_case
+from bench.boot.report import title as guest_title
 from bench.compare.parts import P99_LIMIT_US, SHARES
-from bench.compare.spread import Row, Spread
+from bench.compare.spread import Row, Spread, spread
 from bench.compare.summary import stages, summarised
-from bench.compare.tables import title
+from bench.compare.tables import number, title
 
 # Distinguishable without colours seen as others see them (Okabe and Ito); a marker besides.
 LOOKS = {
@@ -35,6 +37,7 @@ STAGES = {
     "timers": ("timers", "#999999"),
     "loop": ("loop", "#555555"),
 }
+GUESTS = {"linux": "#000000", "netapp": "#009e73", "hosted": "#0072b2"}
 WIDTH = 8.6  # inches; at 100 a README's width
 STYLE = {
     "font.size": 10,
@@ -56,12 +59,21 @@ def draw(parts: dict[str, dict[str, Any]], folder: Path) -> list[str]:
     with pyplot.rc_context(STYLE):
         for name, picture in PICTURES.items():
             if parts.get(name, {}).get("rows"):
-                figure = picture(parts[name])
-                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-                figure.savefig(folder / f"{name}.png", dpi=150)
-                pyplot.close(figure)
+                _save(picture(parts[name]), folder, name)
                 made.append(name)
     return made
+
+
+def draw_boot(found: dict[str, Any], folder: Path) -> None:
+    """Of `bench.boot`."""
+    with pyplot.rc_context(STYLE):
+        _save(boot(found), folder, "boot")
+
+
+def _save(figure: Any, folder: Path, name: str) -> None:
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png", dpi=150)
+    pyplot.close(figure)
 
 
 def connections(part: dict[str, Any]) -> Any:
@@ -131,6 +143,28 @@ def breakdown(part: dict[str, Any]) -> Any:
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for _, colour in STAGES.values()]
     names = [shown for shown, _ in STAGES.values()]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
+    return figure
+
+
+def boot(found: dict[str, Any]) -> Any:
+    cases = list(by_case(found).items())
+    figure, panels = pyplot.subplots(1, 2, figsize=(WIDTH, 1.2 + 0.45 * len(cases)), sharey=True)
+    for axes, figure_name, factor, name in (
+        (panels[0], "first_reply", 1.0, "s to the first reply"),
+        (panels[1], "rate", 1e-3, "thousand requests/s, 64 connections"),
+    ):
+        for place, ((guest, _), own) in enumerate(cases):
+            values = spread(row[figure_name] * factor for row in own)
+            assert isinstance(values, Spread)
+            beyond = [[values.median - values.least], [values.most - values.median]]
+            axes.barh(place, values.median, xerr=beyond, color=GUESTS[guest], height=0.6, capsize=3, ecolor="#999999")
+            axes.annotate(f" {number(values.median)}", (values.most, place), va="center", fontsize=8)
+        axes.set(xlabel=name)
+        axes.margins(x=0.15)
+        axes.grid(visible=False, axis="y")
+    panels[0].set_yticks(range(len(cases)), [guest_title(found, own[0]) for _, own in cases])
+    panels[0].invert_yaxis()
+    figure.suptitle("A boot image beside a Linux guest, in the same emulator")
     return figure
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.boot import report as boot
 from bench.compare.findings import in_short
 from bench.compare.parts import LOADS, P99_LIMIT_US, SHARES
 from bench.compare.servers import SERVERS
@@ -46,10 +47,16 @@ wake now and then without being asked.
 
 
 def write_results(folder: Path, parts: dict[str, dict[str, Any]]) -> None:
-    from bench.compare.plots import draw  # matplotlib is wanted here only
+    """And what bench.boot has stored."""
+    from bench.compare.plots import draw, draw_boot  # matplotlib is wanted here only
 
     pictures = draw(parts, folder / PICTURES)
-    (folder / NAME).write_text(rendered(parts, pictures))
+    text = rendered(parts, pictures)
+    boots = boot.stored(folder)
+    if boots is not None:
+        draw_boot(boots, folder / PICTURES)
+        text += "\n" + boot.section(boots)
+    (folder / NAME).write_text(text)
 
 
 def rendered(parts: dict[str, dict[str, Any]], pictures: list[str]) -> str:

@@ -1,0 +1,135 @@
+"""A guest in QEMU: the same emulator, machine and devices whoever it is, on a tap device in a namespace of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.boot.guests import MAC, Guest
+from bench.compare.namespaces import CLIENT, PREFIX, SERVER, Namespace, ip
+from bench.compare.servers import pinned
+
+TAP = "boot"
+PORT = 11211
+PROBE = 0.005  # s that an attempt to connect is given
+MACHINES = {
+    "microvm": ("-M", "microvm,rtc=on", "-global", "virtio-mmio.force-legacy=false"),
+    "q35": ("-M", "q35"),
+    "pc": ("-M", "pc"),
+}
+_AGAIN = 0.001
+_END = 5.0
+
+
+class NotBooted(click.ClickException):
+    """No reply came; what the console said last."""
+
+
+def command(machine: str, guest: Guest, memory: int, *more: str) -> list[str]:
+    """`memory`: MiB. The emulator is TCG."""
+    device = "virtio-net-device" if machine == "microvm" else "virtio-net-pci"
+    rom = "" if machine == "microvm" else ",romfile="
+    made = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(memory), *MACHINES[machine]]
+    made += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    made += ["-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no"]
+    made += ["-device", f"{device},netdev=net,mac={MAC}{rom}"]
+    made += ["-kernel", str(guest.kernel), "-append", guest.parameters]
+    if guest.initramfs is not None:
+        made += ["-initrd", str(guest.initramfs)]
+    return [*made, *more]
+
+
+class Booted:
+    """A guest that has answered."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float, control: Path) -> None:
+        self.process = process
+        self.seconds = seconds  # from QEMU's start to the first reply
+        self._control = control
+
+    def instructions(self) -> int:
+        """That the guest has executed; of a guest started with -icount."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(_END)
+            monitor.connect(str(self._control))
+            with monitor.makefile("rw") as lines:
+                lines.readline()
+                _ask(lines, "qmp_capabilities")
+                return int(_ask(lines, "query-replay")["icount"])
+
+
+def _ask(lines: Any, what: str) -> dict[str, Any]:
+    lines.write(json.dumps({"execute": what}) + "\n")
+    lines.flush()
+    while True:
+        said: dict[str, Any] = json.loads(lines.readline() or '{"return": {}}')
+        if "return" in said:
+            found: dict[str, Any] = said["return"]
+            return found
+
+
+def prepare(namespace: Namespace) -> None:
+    """The tap device. Its neighbour is known: the kernel would ask but once a second while the guest boots."""
+    with namespace:
+        ip(f"tuntap add dev {TAP} mode tap")
+        ip(f"address add {CLIENT}/{PREFIX} dev {TAP}")
+        ip(f"link set {TAP} up")
+        ip(f"neighbour add {SERVER} lladdr {MAC} dev {TAP} nud permanent")
+
+
+@contextmanager
+def booted(
+    namespace: Namespace, core: int, machine: str, guest: Guest, memory: int, *more: str, patience: float = 30.0
+) -> Iterator[Booted]:
+    """All of QEMU is on one core: TCG's TSC is the host's, whose cores need not agree. Raises NotBooted."""
+    with tempfile.TemporaryDirectory() as folder:
+        console, control = Path(folder, "console"), Path(folder, "control")
+        files = ("-serial", f"file:{console}", "-qmp", f"unix:{control},server=on,wait=off")
+        with namespace:
+            begin = time.monotonic()
+            process = subprocess.Popen(
+                pinned(core, command(machine, guest, memory, *files, *more)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            try:
+                while not (when := first_reply()):
+                    if process.poll() is not None or time.monotonic() - begin > patience:
+                        raise NotBooted(f"{guest.title}, {machine}, {memory} MiB: no reply{_last(console)}")
+                yield Booted(process, when - begin, control)
+            finally:
+                process.kill()
+                process.wait()
+
+
+def first_reply() -> float:
+    """When memcached has answered; 0: it has not."""
+    with socket.socket() as client:
+        client.settimeout(PROBE)
+        try:
+            client.connect((SERVER, PORT))
+            client.settimeout(_END)
+            client.sendall(b"version\r\n")
+            return time.monotonic() if client.recv(100).startswith(b"VERSION") else 0.0
+        except TimeoutError:
+            return 0.0
+        except OSError:  # at once, where there is no link yet
+            time.sleep(_AGAIN)
+            return 0.0
+
+
+def _last(console: Path) -> str:
+    lines = console.read_text(errors="replace").split("\n") if console.exists() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return f"; its console ends with: {said[-1]}" if said else ""
