@@ -4,6 +4,8 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from tests.virtio.model.frames import GSO_TCPV4, NEEDS_CSUM, Header, parts, pseudo_header_sum
+
 
 def payload(length: int) -> bytes:
     return bytes((i * 7 + i // 251) % 256 for i in range(length))
@@ -20,3 +22,20 @@ def tcp_packet(length: int, flags: int = 0x18) -> bytes:
 
 def udp_packet(length: int, source: str = "10.0.0.1", port: int = 4000) -> bytes:
     return bytes(_link() / IP(src=source, dst="10.0.0.2") / UDP(sport=port, dport=7) / Raw(payload(length)))
+
+
+def partial(frame: bytes) -> tuple[Header, bytes]:
+    """With the pseudo-header's sum, for the device to complete."""
+    found = parts(frame)
+    assert found is not None
+    field = 16 if found.protocol == 6 else 6
+    total = pseudo_header_sum(frame, found, found.end - found.transport)
+    at = found.transport + field
+    header = Header(NEEDS_CSUM, 0, 0, 0, found.transport, field)
+    return header, frame[:at] + total.to_bytes(2, "big") + frame[at + 2 :]
+
+
+def large(**fields: int) -> tuple[Header, bytes]:
+    """To be cut into three."""
+    header, frame = partial(tcp_packet(3000))
+    return header._replace(gso_type=GSO_TCPV4, gso_size=1000, hdr_len=54)._replace(**fields), frame

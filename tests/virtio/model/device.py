@@ -30,8 +30,10 @@ class Field(NamedTuple):
 
 
 class Clock(Protocol):
-    time: int
-    """ns"""
+    @property
+    def time(self) -> int:
+        """ns"""
+        ...
 
 
 class Wires(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from collections import deque
+from typing import Protocol
 
 from netapp.drivers.device import Offload
 from netapp.drivers.memory import MemoryEnd
@@ -16,6 +16,18 @@ _TUNSETIFF, _TUNSETOFFLOAD, _TUNSETVNETHDRSZ = 0x400454CA, 0x400454D0, 0x400454D
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _OFFLOAD_CSUM, _OFFLOAD_TSO4, _OFFLOAD_USO4 = 0x01, 0x02, 0x20
 _BUDGET = 64
+
+
+class Link(Protocol):
+    """What lies behind the network device."""
+
+    def transmit(self, frame: bytes, header: Header) -> bool:
+        """False: not now; the device tries again."""
+        ...
+
+    def poll(self) -> list[tuple[bytes, Header]]:
+        """What arrived; the header says what is still to be done for it, as a driver would."""
+        ...
 
 
 class ListLink:
@@ -69,7 +81,6 @@ class TapLink:
         fcntl.ioctl(self.file, _TUNSETVNETHDRSZ, struct.pack("i", HEADER_BYTES))
         taken = (_OFFLOAD_CSUM | _OFFLOAD_TSO4 | (_OFFLOAD_USO4 if uso else 0)) if offloads else 0
         fcntl.ioctl(self.file, _TUNSETOFFLOAD, taken)
-        self._waiting: deque[bytes] = deque()
 
     def transmit(self, frame: bytes, header: Header) -> bool:
         try:

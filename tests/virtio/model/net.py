@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import Protocol
 
 from tests.virtio.model import features as feature_bits
 from tests.virtio.model.control import Control
@@ -19,6 +18,7 @@ from tests.virtio.model.frames import (
     complete_checksum,
     segments,
 )
+from tests.virtio.model.links import Link
 from tests.virtio.model.memory import Memory
 from tests.virtio.model.ring import Buffer, Ring
 from tests.virtio.model.transmit import check_transmitted
@@ -40,18 +40,6 @@ FIELDS = (
 _OFFSETS = {field.name: field for field in FIELDS}
 
 _GUEST_GSO = ("GUEST_TSO4", "GUEST_TSO6", "GUEST_UFO", "GUEST_USO4", "GUEST_USO6")
-
-
-class Link(Protocol):
-    """What lies behind the device."""
-
-    def transmit(self, frame: bytes, header: Header) -> bool:
-        """False: not now; the device tries again."""
-        ...
-
-    def poll(self) -> list[tuple[bytes, Header]]:
-        """What arrived; the header says what is still to be done for it, as a driver would."""
-        ...
 
 
 class NetDevice(Device):
@@ -165,6 +153,13 @@ class NetDevice(Device):
 
     def _go_on(self) -> None:
         self._stalled = False
+
+    def notify(self, index: int) -> None:
+        super().notify(index)
+        # At once: a driver that waits for the answer, and looks at a register now and then, gives no other turn.
+        if index == self.control_queue and self.running and self.queues[index].kicked:
+            self.control.work(self.queues[index])
+            self.complete(self.queues[index])
 
     # --- transmission ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What the model checks: each rule that a driver must obey and a device can see, with its section of VIRTIO 1.2.
 
 A broken rule is written down, where the device would rather not trust what it saw it stops (`Broken`), and the next
-`pump()` or `verify()` of the model raises `Violation`. test_model_rules.py shows each of them fire.
+`pump()` or `verify()` of the model raises `Violation`. `test_rules_*.py` shows each of them fire.
 """
 
 from __future__ import annotations
