@@ -9,6 +9,7 @@ import pytest
 from tests.virtio.bare import INDIRECT, NEXT, WRITE, Bare
 from tests.virtio.cases import PACKED, PLAIN, SPLIT, Cases, table
 from tests.virtio.model.memory import Memory
+from tests.virtio.model.rules import Violation
 
 CASES = Cases()
 breaks = CASES.breaks
