@@ -49,8 +49,8 @@ def in_flight(offered: str) -> Bare:
     bare = Bare(offered).steps()
     bare.link.full = True
     bare.transmit(PLAIN)
-    bare.device.faults.slow = (1, 1)
-    bare.pump()
+    bare.device.faults.slow = (5, 5)
+    bare.model.turn()
     return bare
 
 

@@ -99,6 +99,7 @@ class Device:
         self.closed = False
         self._later: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
+        self._turn = 0
         self._was_reset = False
         self._clear()
 
@@ -108,6 +109,7 @@ class Device:
                 queue.ring.release()
             queue.clear()
         self._later.clear()
+        self._after: list[tuple[int, Callable[[], None]]] = []
         self.status = 0
         self.accepted = 0
         self._reset_reads = 0
@@ -353,9 +355,9 @@ class Device:
 
     def give_back(self, queue: Queue, *done: tuple[Buffer, int]) -> None:
         """Buffers that belong together, at the end of this turn or later."""
-        delay = self.faults.delay()
-        if delay and not self.has("IN_ORDER"):
-            self.later(delay, lambda: queue.pending.append(list(done)))
+        turns = self.faults.turns_to_wait()
+        if turns and not self.has("IN_ORDER"):
+            self.after(turns, lambda: queue.pending.append(list(done)))
         else:
             queue.pending.append(list(done))
 
@@ -401,9 +403,19 @@ class Device:
         self._order += 1
         heapq.heappush(self._later, (self.clock.time + delay, self._order, function))
 
+    def after(self, turns: int, function: Callable[[], Any]) -> None:
+        """Until then it counts as busy: a stack that does not sleep while a ring is full lets no time pass."""
+        self._after.append((self._turn + turns, function))
+
     def pump(self) -> bool:
         """The device's turn; whether it did anything. Violation: the driver broke a rule."""
-        done = False
+        self._turn += 1
+        done = bool(self._after)
+        if done:
+            due = [function for turn, function in self._after if turn <= self._turn]
+            self._after = [entry for entry in self._after if entry[0] > self._turn]
+            for function in due:
+                function()
         while self._later and self._later[0][0] <= self.clock.time:
             heapq.heappop(self._later)[2]()
             done = True
@@ -429,6 +441,8 @@ class Device:
 
     def idle_time(self) -> int:
         """ns until it has something to do of its own accord; -1: never."""
+        if self._after:
+            return 0
         return max(0, self._later[0][0] - self.clock.time) if self._later else -1
 
     def verify(self) -> None:

@@ -45,10 +45,11 @@ KINDS = {
     # the device
     "needs-reset": "it fails: DEVICE_NEEDS_RESET, and it stops",
     "features-refused": "FEATURES_OK does not stick",
-    "stall": "a turn without work: rings fill up",
+    "stall": "some turns without work: rings fill up",
     "configuration-changes": "the configuration changes between two reads (and its generation with it)",
     "control-error": "a control command ends with VIRTIO_NET_ERR",
     "control-silent": "a control command is not answered",
+    "control-late": "a control command is answered only after a look at device status",
     "vector-refused": "a vector reads back as NO_VECTOR",
 }
 
@@ -64,7 +65,7 @@ class Faults:
         reset_reads: int = 0,
         always_interrupt: bool = False,
     ) -> None:
-        """`slow`: buffers are given back after so many ns, from and to, and so out of order; `shuffled`: out of order
+        """`slow`: buffers are given back after so many turns, from and to, and so out of order; `shuffled`: out of order
         within a turn; `reset_reads`: how often status is read before a reset is done; `always_interrupt`: whether the
         driver wants it or not, as is allowed."""
         for kind in rates or ():
@@ -100,7 +101,7 @@ class Faults:
 
     # --- where the device asks -------------------------------------------------------------------------------------
 
-    def delay(self) -> int:
+    def turns_to_wait(self) -> int:
         return self.random.randint(*self.slow) if self.slow[1] else 0
 
     def shuffle(self, groups: list[Any]) -> None:

@@ -141,7 +141,7 @@ class NetDevice(Device):
             return False
         if self.faults.hit("stall"):
             self._stalled = True
-            self.later(1_000_000, self._go_on)
+            self.after(self.faults.random.randint(2, 20), self._go_on)
             return False
         done = self._transmit()
         if self.control_queue >= 0 and self.control_queue < len(self.queues):
@@ -157,9 +157,19 @@ class NetDevice(Device):
     def notify(self, index: int) -> None:
         super().notify(index)
         # At once: a driver that waits for the answer, and looks at a register now and then, gives no other turn.
-        if index == self.control_queue and self.running and self.queues[index].kicked:
-            self.control.work(self.queues[index])
-            self.complete(self.queues[index])
+        if index == self.control_queue and not self.faults.hit("control-late"):
+            self._control_now()
+
+    def read_status(self) -> int:
+        self._control_now()
+        return super().read_status()
+
+    def _control_now(self) -> None:
+        if self.control_queue >= 0 and self.running and self.queues[self.control_queue].kicked:
+            queue = self.queues[self.control_queue]
+            queue.kicked = False
+            self.control.work(queue)
+            self.complete(queue)
 
     # --- transmission ----------------------------------------------------------------------------------------------
 

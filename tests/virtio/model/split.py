@@ -63,8 +63,6 @@ class SplitRing(Ring):
         if self.in_order:
             need(head == self._next_head, "in-order-head", f"{head}, not {self._next_head}")
         buffer = Buffer(head)
-        entry = self.areas.driver + 4 + 2 * (self.seen % self.size)
-        buffer.images.append((entry, head.to_bytes(2, "little")))
         at = head
         total = 0
         while True:
