@@ -15,7 +15,7 @@ NETWORK_CARD = 1
 
 
 def transports(device_type: int = NETWORK_CARD) -> Iterator[Transport]:
-    """Those of this kind: PCI functions in their order, then windows by address. VirtioError: a device is not modern."""
+    """Those of this kind, PCI functions first, then windows by address. VirtioError: a device is not modern."""
     for function in functions(PciConfiguration):
         if is_virtio(function):
             pci = PciTransport(function, device_registers)
