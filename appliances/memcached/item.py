@@ -5,23 +5,20 @@ import cython
 from appliances.memcached.classes import CLASSES, slab_class
 from appliances.memcached.words import CRLF, END, JOINED
 from netapp.iobuf.chain import Chain
+from netapp.iobuf.record import Record, append_record
 
-# What -m counts of an item beside the bytes of its key and its value. Python's memory comes in steps of 16 bytes.
-BYTES_HEAD = 48  # of a `bytes` object 33, and 15 to round up
+# What -m counts of an item beside the bytes of its slots. Python's memory comes in steps of 16 bytes.
 CHAIN_BYTES = 96
-VIEW_BYTES = 96  # of the pool's records of a view and its slot
+SLOT_BYTES = 64  # of the pool's record of a slot
+VIEW_BYTES = 96  # of a view's, with that of its slot
 UNIT_SHIFT = 6  # a unit of the pool has a record, too: 64 bytes of 4096
-
-SMALL = 256  # a value up to this is copied into the reply
 
 VALUE = b"VALUE "
 
 
 @cython.no_gc
-@cython.freelist(64)
 @cython.cclass
-class Item:
-    key: bytes
+class Item(Record):
     flags: int
     expires: int
     time: int
@@ -35,18 +32,15 @@ class Item:
     binary: bool
     stale: bool
     won: bool
-    small: bytes | None
-    views: Chain  # None where `small` is used
     tally: "Tally"
     older: "Item"
     newer: "Item"
 
     def length(self) -> int:
-        return (len(self.small) if self.small is not None else self.views.length) - self.header - 7
+        return self.total() - self.header - 7
 
     def value(self) -> bytes:
-        whole = self.small if self.small is not None else self.views.tobytes()
-        return whole[self.header : -7]
+        return self.data(False).tobytes()
 
     def data(self, ended: bool) -> Chain:
         whole = Chain()
@@ -54,26 +48,14 @@ class Item:
         return whole
 
     def write_to(self, reply: Chain, ended: bool) -> None:
-        behind = 5 if ended else 7
-        if self.small is not None:
-            reply.write(self.small[self.header : -behind])
-            return
-        views = self.views.clone()
-        views.discard(self.header)
-        views.drop_tail(behind)
-        reply.append(views)
+        append_record(reply, self, self.header, 5 if ended else 7)
 
     def write_line(self, reply: Chain, unique: bool) -> None:
         if unique:
-            head = self.small if self.small is not None else self.views.clone().split(self.header).tobytes()
-            reply.write(head[: self.header - 2] + b" %d\r\n" % self.unique)
+            reply.write(self.first(self.header - 2) + b" %d\r\n" % self.unique)
             self.write_to(reply, True)
-        elif self.small is not None:
-            reply.write(self.small[:-5])
         else:
-            views = self.views.clone()
-            views.drop_tail(5)
-            reply.append(views)
+            append_record(reply, self, 0, 5)
 
 
 ITEM_BYTES = -(-Item.__basicsize__ // 16) * 16
@@ -106,7 +88,6 @@ class Maker:
     def __init__(self, beside: int) -> None:
         self.beside = beside
         self.tails: list[bytes | None] = [None] * (JOINED + 1)
-        self.scratch = Chain()
         self.ending = Chain()
         self.ending.write(END)
         self.line_end = Chain()
@@ -116,43 +97,27 @@ class Maker:
         length = data.length - 2
         tail = self._tail(flags, length)
         item = Item.__new__(Item)
-        item.key = key
+        if length <= JOINED:
+            if not item.lay_out(VALUE, key, tail, data, END):
+                return None
+            pinned = item.pinned()
+            item.size = 0
+        else:
+            item.rest = rest = Chain()
+            if not item.lay_out(VALUE, key, tail, rest, b""):
+                return None
+            rest.append(data)
+            pinned = item.pinned()
+            rest.append_clone(self.ending)  # in a slot that all items share
+            item.size = CHAIN_BYTES + VIEW_BYTES * rest.count
+        item.size += ITEM_BYTES + SLOT_BYTES + pinned + (pinned >> UNIT_SHIFT)
         item.flags = flags
         item.expires = expires
         item.header = len(VALUE) + len(key) + len(tail)
         item.fetched = item.active = item.binary = item.stale = item.won = False
-        item.size = ITEM_BYTES + ((BYTES_HEAD + len(key)) & -16)
         counted = length + len(key) + self.beside + (4 if flags != 0 else 0)
         item.counted = counted
         item.slab_class = slab_class(counted)
-        if length <= SMALL:
-            whole = self.scratch
-            if whole.length != 0:  # of an event that an exception ended
-                whole.discard(whole.length)
-        else:
-            whole = Chain.__new__(Chain)
-            if not whole.reserve(item.header + (length + 2 + len(END) if length <= JOINED else 0)):
-                return None
-        whole.write(VALUE)
-        whole.write(key)
-        whole.write(tail)
-        if length > JOINED:
-            whole.append(data)
-            pinned = whole.pinned()
-            whole.append_clone(self.ending)  # in a slot that all items share
-        else:
-            whole.write_copy(data)
-            whole.write(END)
-            pinned = whole.pinned()
-            if length <= SMALL:
-                item.small = whole.tobytes()
-                item.views = None  # type: ignore[assignment]
-                item.size += (BYTES_HEAD + whole.length) & -16
-                whole.discard(whole.length)
-                return item
-        item.small = None
-        item.views = whole
-        item.size += CHAIN_BYTES + pinned + (pinned >> UNIT_SHIFT) + VIEW_BYTES * item.views.count
         return item
 
     def _tail(self, flags: int, length: int) -> bytes:
@@ -165,5 +130,5 @@ class Maker:
         return tail
 
     def clear(self) -> None:
-        for chain in (self.scratch, self.ending, self.line_end):
+        for chain in (self.ending, self.line_end):
             chain.clear()

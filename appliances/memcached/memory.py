@@ -135,7 +135,7 @@ class Memory(Representative):
 
     def remove(self, item: Item) -> None:
         self.leave(item)
-        self.items.pop(item.key)
+        self.items.remove(item)
 
     def _reclaim(self, item: Item, how: str) -> None:
         self.count(how, item)

@@ -18,7 +18,7 @@ from appliances.memcached.worker import Worker
 Report = Iterator[tuple[str, object]]
 
 _FIRST_SECOND = 60  # of memcached's clock, which begins at 62
-_PLACE_BYTES = 24  # of the table
+_PLACE_BYTES = 16  # of the table
 _PARTS = Path(__file__).with_name("stats.txt").read_text().removeprefix("[").split("\n\n[")
 _NAMES = {part.partition("]")[0]: part.splitlines()[1:] for part in _PARTS}
 

@@ -130,15 +130,14 @@ class Store(Memory):
             self.make_way()
         if self.items.count >= self.items.most:
             self.before_growth()
-        old = self.items.put(key, item)
+        old = self.items.put(item)
         if old is not None:
             self.leave(old)
-            item.key = old.key  # which the table keeps
         if not self.room(item.size):
             if old is None:
-                self.items.pop(key)
+                self.items.remove(item)
             else:
-                self.items.put(key, old)
+                self.items.put(old)
                 self.enter(old)
             raise MemoryError("-m is smaller than this item")
         item.unique = self.next_unique if self.numbers else 0

@@ -8,6 +8,7 @@ from appliances.memcached.worker cimport Protocol, Worker
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.cursor cimport Cursor
 from netapp.iobuf.keys cimport KeyTable
+from netapp.iobuf.record cimport append_record
 
 cdef uint64_t GET, GETS, BGET, SET_WORD, NOREPLY
 cdef int SET, CAS, STORED, NO_MEMORY

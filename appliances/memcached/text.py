@@ -10,6 +10,7 @@ from appliances.memcached.words import BAD_FORMAT, CAS, END, ENOUGH, ERROR, KEY_
 from appliances.memcached.worker import Protocol, Worker
 from netapp.iobuf.chain import Chain
 from netapp.iobuf.cursor import Cursor
+from netapp.iobuf.record import append_record
 
 GET, GETS, BGET, SET_WORD, NOREPLY = map(words.word, (b"get", b"gets", b"bget", b"set", b"noreply"))
 STORES = (b"set", b"add", b"replace", b"cas", b"append", b"prepend")  # in the order of SET, ADD, ...
@@ -55,10 +56,7 @@ class Text(Protocol):
             if verb == GET and item is not None and not cursor.more():
                 if store.fetch(item):
                     # What most requests are: one key, which is there.
-                    if item.small is not None:
-                        worker.reply.write(item.small)
-                    else:
-                        worker.reply.append_clone(item.views)
+                    append_record(worker.reply, item, 0, 0)
                     worker.written = worker.reply.length
                     cursor.end_line()
                     return True

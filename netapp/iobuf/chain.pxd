@@ -13,6 +13,8 @@ from netapp.iobuf.pool cimport (
 )
 
 cdef enum:
+    # What is not longer is sent as a copy: a reference to a short string costs more than its bytes.
+    COPY_BREAK = 256
     # offload_t.flags
     CHECKSUM_PARTIAL = 1         # the checksum at csum_start + csum_offset holds the pseudo-header's sum: complete it
     CHECKSUM_VALID = 2           # received, and the device vouches for the transport checksum
@@ -106,7 +108,7 @@ cdef class Chain:
 
     cdef Chain take_front(self, uint64_t length)               # the first bytes, as a chain of their own
     cdef Chain compact(self, uint16_t place)                   # a copy in as few bytes of slots as classes allow
-    cdef inline int _write(self, const uint8_t* data, uint64_t length) except -1
+    cdef inline int write_from(self, const uint8_t* data, uint64_t length) except -1     # write()
     cdef int _write_on(self, const uint8_t* data, uint64_t length) except -1
 
     # For everyone. Raises ValueError for a length beyond the chain, MemoryError when the pool is exhausted. Those that

@@ -34,8 +34,6 @@ from cython.cimports.netapp.iobuf.pool import (
 
 # Storing copies where slots of more than this times the bytes would be kept alive (in hundredths).
 _PINNED_LIMIT = cython.declare(uint64_t, 145)
-# wrap() copies what is not longer: a reference to a short string costs more than its bytes.
-_COPY_BREAK = cython.declare(uint64_t, 256)
 # Bytes of a slot that append_copy() leaves unused, at most, to keep a piece in one view: a quarter of the smaller one.
 _WASTE = cython.declare(uint64_t, FRAME_BYTES // 4)
 
@@ -283,7 +281,7 @@ class Chain:
             raise MemoryError("no memory for another view")
         return True
 
-    def _write(self, data, length):
+    def write_from(self, data, length):
         at: cython.pointer(uint8_t) = self.write_next
         slot: cython.pointer(slot_t) = self.write_slot
         view: cython.pointer(iobuf_t) = self.tail
@@ -320,7 +318,7 @@ class Chain:
     def write(self, data):
         if data is None:
             raise TypeError("write() takes bytes")
-        self._write(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), PyBytes_GET_SIZE(data))
+        self.write_from(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data)), PyBytes_GET_SIZE(data))
         return True
 
     def write_copy(self, other):
@@ -329,7 +327,7 @@ class Chain:
             raise TypeError("write_copy() takes another chain")
         view = other.head
         while view != cython.NULL:
-            self._write(view.data, view.length)
+            self.write_from(view.data, view.length)
             view = view.next
 
     def reserve(self, length):
@@ -491,7 +489,7 @@ def wrap(data):
             raise TypeError("the bytes-like is not contiguous: pass bytes(…)")
         memory = cython.cast(cython.pointer(uint8_t), exported.buf)
         length = exported.len
-    if length <= _COPY_BREAK:
+    if length <= COPY_BREAK:
         if not chain.append_copy(memory, length, PLACE_APPLIANCE):
             raise MemoryError("the buffer pool is exhausted")
         if chain.write_slot != cython.NULL:

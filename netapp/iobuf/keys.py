@@ -1,4 +1,4 @@
-"""A table from byte strings to objects."""
+"""A table of objects by their keys."""
 
 import cython
 
@@ -62,9 +62,9 @@ def _seek(
     """Its entry, or a free one."""
     at: uint64_t = hashed & mask
     entry: cython.pointer(key_entry_t) = cython.address(entries[at])
-    while entry.key != cython.NULL:
+    while entry.value != cython.NULL:
         if entry.hash == cython.cast(uint32_t, hashed) and entry.length == length:
-            if memcmp(bytes_of(entry.key), key, length) == 0:
+            if memcmp(cython.cast(Keyed, entry.value).key_start, key, length) == 0:
                 break
         at = (at + 1) & mask
         entry = cython.address(entries[at])
@@ -80,22 +80,33 @@ def _take_out(entries: cython.pointer(key_entry_t), mask: uint64_t, at: uint64_t
     home: uint64_t
     while True:
         after = (after + 1) & mask
-        if entries[after].key == cython.NULL:
+        if entries[after].value == cython.NULL:
             break
         home = entries[after].hash & mask
         if ((after - home) & mask) >= ((after - at) & mask):
             entries[at] = entries[after]
             at = after
-    entries[at].key = cython.NULL
+    entries[at].value = cython.NULL
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def _put(entries: cython.pointer(key_entry_t), mask: uint64_t, entry: key_entry_t) -> cython.void:
     at: uint64_t = entry.hash & mask
-    while entries[at].key != cython.NULL:
+    while entries[at].value != cython.NULL:
         at = (at + 1) & mask
     entries[at] = entry
+
+
+class Keyed:
+    """Its key is what a subclass says."""
+
+
+class Named:
+    def __init__(self, key: bytes):
+        self.key = key
+        self.key_start = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
+        self.key_length = cython.cast(uint32_t, PyBytes_GET_SIZE(key))
 
 
 class KeyTable:
@@ -121,7 +132,7 @@ class KeyTable:
     def find(self, key, length):
         hashed: uint64_t = hash_bytes(key, length, self.secret[0], self.secret[1])
         entry: cython.pointer(key_entry_t) = _seek(self.entries, self.mask, key, length, hashed)
-        if entry.key == cython.NULL:
+        if entry.value == cython.NULL:
             if self.before == cython.NULL:
                 return None
             entry = self._seek_before(key, length, hashed)
@@ -138,33 +149,31 @@ class KeyTable:
         # What belongs to a place that is empty for good has moved, and the place's memory may be gone.
         if self.before != cython.NULL and hashed & self.before_mask >= self.moved:
             entry = _seek(self.before, self.before_mask, key, length, hashed)
-            if entry.key != cython.NULL:
+            if entry.value != cython.NULL:
                 return entry
         # It may have moved just now.
         entry = _seek(self.entries, self.mask, key, length, hashed)
-        return entry if entry.key != cython.NULL else cython.NULL
+        return entry if entry.value != cython.NULL else cython.NULL
 
     def get(self, key):
         if key is None:
             raise TypeError("a key is bytes")
         return self.find(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key)), PyBytes_GET_SIZE(key))
 
-    def put(self, key, value):
+    def put(self, value):
         entry: cython.pointer(key_entry_t)
         hashed: uint64_t
-        at: cython.pointer(uint8_t)
-        length: uint64_t
-        if key is None:
-            raise TypeError("a key is bytes")
-        at = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
-        length = PyBytes_GET_SIZE(key)
+        if value is None or value.key_start == cython.NULL:
+            raise TypeError("a table holds what has a key")
+        at: cython.pointer(cython.const[uint8_t]) = value.key_start
+        length: uint64_t = value.key_length
         hashed = hash_bytes(at, length, self.secret[0], self.secret[1])
         entry = _seek(self.entries, self.mask, at, length, hashed)
-        if entry.key == cython.NULL and self.before != cython.NULL:
+        if entry.value == cython.NULL and self.before != cython.NULL:
             entry = self._seek_before(at, length, hashed)
             if entry == cython.NULL:
                 entry = _seek(self.entries, self.mask, at, length, hashed)
-        if entry.key != cython.NULL:
+        if entry.value != cython.NULL:
             former: object = cython.cast(object, entry.value)
             Py_INCREF(value)
             entry.value = cython.cast(cython.pointer(PyObject), value)
@@ -174,38 +183,26 @@ class KeyTable:
             if not self._resize(2 * (self.mask + 1)):
                 raise MemoryError
             entry = _seek(self.entries, self.mask, at, length, hashed)
-        Py_INCREF(key)
         Py_INCREF(value)
-        entry.key = cython.cast(cython.pointer(PyObject), key)
         entry.value = cython.cast(cython.pointer(PyObject), value)
         entry.hash = cython.cast(uint32_t, hashed)
         entry.length = cython.cast(uint32_t, length)
         self.count += 1
         return None
 
-    def pop(self, key):
-        entry: cython.pointer(key_entry_t)
-        start: cython.pointer(uint8_t)
-        length: uint64_t
-        hashed: uint64_t
-        if key is None:
-            raise TypeError("a key is bytes")
-        start = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key))
-        length = PyBytes_GET_SIZE(key)
-        hashed = hash_bytes(start, length, self.secret[0], self.secret[1])
-        entry = _seek(self.entries, self.mask, start, length, hashed)
-        if entry.key == cython.NULL:
-            entry = self._seek_before(start, length, hashed)
+    def take_out(self, key, length):
+        hashed: uint64_t = hash_bytes(key, length, self.secret[0], self.secret[1])
+        entry: cython.pointer(key_entry_t) = _seek(self.entries, self.mask, key, length, hashed)
+        if entry.value == cython.NULL:
+            entry = self._seek_before(key, length, hashed)
             if entry == cython.NULL:
                 return None
-        held: object = cython.cast(object, entry.key)
         value: object = cython.cast(object, entry.value)
         if self.entries <= entry and entry <= self.entries + self.mask:
             _take_out(self.entries, self.mask, entry - self.entries)
         else:
             _take_out(self.before, self.before_mask, entry - self.before)
         self.count -= 1
-        Py_DECREF(held)
         Py_DECREF(value)
         if self.before != cython.NULL:
             # Done after a 64th as many removals: before the new array, too, is large for what is left.
@@ -214,6 +211,16 @@ class KeyTable:
             # Without the memory for a smaller one it keeps the large one: the key is out in any case.
             self._resize((self.mask + 1) // 4)
         return value
+
+    def pop(self, key):
+        if key is None:
+            raise TypeError("a key is bytes")
+        return self.take_out(cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key)), PyBytes_GET_SIZE(key))
+
+    def remove(self, value):
+        if value is None or value.key_start == cython.NULL:
+            raise TypeError("a table holds what has a key")
+        return self.take_out(value.key_start, value.key_length)
 
     def crowd(self):
         if self.count < 3 * ((self.mask + 1) // 4):
@@ -236,7 +243,7 @@ class KeyTable:
         while places and self.moved <= self.before_mask:
             places -= 1
             # Others move up into the place: they go as well.
-            while self.before[self.moved].key != cython.NULL:
+            while self.before[self.moved].value != cython.NULL:
                 _put(self.entries, self.mask, self.before[self.moved])
                 _take_out(self.before, self.before_mask, self.moved)
             self.moved += 1
@@ -253,16 +260,15 @@ class KeyTable:
 
     def clear(self):
         i: uint64_t
-        key: cython.pointer(PyObject)
+        value: cython.pointer(PyObject)
         if self.before != cython.NULL:
             self._move(self.before_mask + 1)
         for i in range(self.mask + 1):
-            key = self.entries[i].key
-            if key != cython.NULL:
-                self.entries[i].key = cython.NULL
+            value = self.entries[i].value
+            if value != cython.NULL:
+                self.entries[i].value = cython.NULL
                 self.count -= 1
-                Py_DECREF(cython.cast(object, key))
-                Py_DECREF(cython.cast(object, self.entries[i].value))
+                Py_DECREF(cython.cast(object, value))
 
     def __len__(self):
         return self.count
@@ -277,6 +283,6 @@ class KeyTable:
         if self.before != cython.NULL:
             self._move(self.before_mask + 1)
         for i in range(self.mask + 1):
-            if self.entries[i].key != cython.NULL:
+            if self.entries[i].value != cython.NULL:
                 found.append(cython.cast(object, self.entries[i].value))
         return iter(found)

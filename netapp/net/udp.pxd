@@ -52,7 +52,7 @@ cdef class UdpRetry(Poller):
 
 cdef class UdpManager(Representative):
     cdef udp_counters_t counts
-    cdef KeyTable table                      # of UdpSocket, by the bytes of a key_t
+    cdef KeyTable table                      # of UdpSocket; each has its key_t
     cdef uint32_t connected                  # sockets in it that have a peer …
     cdef uint32_t addressed                  # … that are bound to one address
     cdef dict ports                          # local port -> number of sockets

@@ -8,7 +8,6 @@ if not cython.compiled:
 import errno
 import os
 
-from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
@@ -271,7 +270,7 @@ class UdpManager:
 
     def forget(self, socket):
         port: uint32_t = socket.key.ports & 0xFFFF
-        self.table.pop(_key_bytes(cython.address(socket.key)))
+        self.table.remove(socket)
         if self.ports[port] == 1:
             del self.ports[port]
         else:
@@ -293,11 +292,6 @@ def _forget_paths(manager: UdpManager) -> cython.void:
         if entry != cython.NULL:
             manager.paths[i].path = cython.NULL
             Py_DECREF(cython.cast(object, entry))
-
-
-@cython.cfunc
-def _key_bytes(key: cython.pointer(key_t)) -> bytes:
-    return PyBytes_FromStringAndSize(cython.cast(cython.p_char, key), KEY_BYTES)
 
 
 @cython.cfunc
@@ -349,7 +343,9 @@ def _open(
     s.binding = bind_class(type(handler))
     s.handler = cython.cast(UdpHandler, handler)
     s.handler.socket = s
-    manager.table.put(_key_bytes(key), s)
+    s.key_start = cython.cast(cython.pointer(uint8_t), cython.address(s.key))
+    s.key_length = KEY_BYTES
+    manager.table.put(s)
     manager.ports[port] = manager.ports.get(port, 0) + 1
     if s.is_connected():
         manager.connected += 1

@@ -2,6 +2,7 @@
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from netapp.iobuf.chain cimport Chain
+from netapp.iobuf.keys cimport Keyed
 from netapp.net.address cimport address_t
 from netapp.net.key cimport key_t
 from netapp.net.transport cimport Path
@@ -48,7 +49,7 @@ cdef class UdpBinding:
 
 
 @final
-cdef class UdpSocket:
+cdef class UdpSocket(Keyed):
     """Bound to a port; with a peer after connect().
 
     The calls that send take a Chain, which is emptied, or immutable bytes-like, and return how many datagrams were

@@ -109,7 +109,7 @@ def test_no_item_makes_way_for_a_larger_table(small: Served, size: int) -> None:
         found = stats(small)
         assert found["bytes"] + found["hash_bytes"] <= MIB
     # An array twice as large has not come at the first eviction, and the former one has gone: all is the items'.
-    assert found["hash_is_expanding"] == 0 and found["curr_items"] <= found["hash_bytes"] // 24 * 3 // 4
+    assert found["hash_is_expanding"] == 0 and found["curr_items"] <= found["hash_bytes"] // 16 * 3 // 4
 
 
 def test_what_was_used_last_stays(small: Served) -> None:

@@ -23,31 +23,36 @@ class Run:
     """Sent before, to be answered with nothing."""
 
 
-# Until nothing fits, and each of memcached's classes of sizes that is used here is full. Ours has no such classes: what
-# is appended fills its rest.
+# Until nothing fits, and each of memcached's classes of sizes that is used here is full. Ours has one memory for all
+# sizes: what is appended fills its rest, down to the smallest step from one slot to the next larger one. The number
+# needs a larger slot when it has 20 digits, and in memcached an item of the next class.
+_NUMBER = b"n" * 30
 _FILL = [
-    b"set n 0 0 1\r\n9\r\nset m 0 0 1\r\n9\r\nget n\r\n" * 2,
+    b"set %b 0 0 1\r\n9\r\nset m 0 0 1\r\n9\r\nget %b\r\n" % (_NUMBER, _NUMBER) * 2,
+    b"".join(b"set q%02d 0 0 1 noreply\r\n9\r\n" % number for number in range(20)),
     b"".join(b"set m%05d 0 0 600 noreply\r\n%b\r\n" % (number, b"m" * 600) for number in range(14_000)),
     b"".join(b"set l%05d 0 0 3000 noreply\r\n%b\r\n" % (number, LARGE) for number in range(400)),
     b"".join(b"set s%05d 0 0 1 noreply\r\n9\r\n" % number for number in range(12_000)),
+    b"".join(b"set c%05d 0 0 40 noreply\r\n%b\r\n" % (number, b"c" * 40) for number in range(10_000)),
     b"append m 0 0 1 noreply\r\nx\r\n" * 1000,
+    b"".join(b"append q%02d 0 0 1 noreply\r\nx\r\n" % number * 60 for number in range(20)),
 ]
 _STORES = [
     b"%b %b 0 0 3000%b\r\n%b\r\n" % (name, key, unique, LARGE)
     for name, key, unique in (
-        *((b"set", b"new", b""), (b"add", b"new", b""), (b"replace", b"m00001", b""), (b"cas", b"n", b" 3")),
+        *((b"set", b"new", b""), (b"add", b"new", b""), (b"replace", b"m00001", b""), (b"cas", _NUMBER, b" 3")),
         *((b"append", b"m00001", b""), (b"prepend", b"m00001", b"")),
     )
 ]
 _FULL = [
-    b"set n 0 0 1\r\n9\r\n",
+    b"set %b 0 0 1\r\n9\r\n" % _NUMBER,
     *_STORES,
     b"ms new 3000\r\n%b\r\n" % LARGE,
     b"ma new N0\r\n",
-    b"incr n 18446744073709551000\r\n",
+    *(command % _NUMBER for command in (b"incr %b 18446744073709551000\r\n", b"ma %b D18446744073709551000\r\n")),
+    b"get %b\r\n" % _NUMBER,
 ]
-_FULL += [b"ma n D18446744073709551000\r\n", b"get n\r\n", b"get m00001\r\n", b"set m00002 0 0 3000\r\n%b\r\n" % LARGE]
-_FULL += [b"get m00002\r\n"]
+_FULL += [b"get m00001\r\n", b"set m00002 0 0 3000\r\n%b\r\n" % LARGE, b"get m00002\r\n"]
 _BINARY_STORES = [
     *((verb, b"new") for verb in (1, 2, 0x11, 0x12)),
     *((verb, b"m00003") for verb in (3, 0x0E, 0x0F, 0x13, 0x19, 0x1A)),
@@ -71,10 +76,10 @@ RUNS = (
         [
             [
                 *(ask(verb, b"new", extras=DELTA, unique=unique) for verb in (5, 6, 0x15, 0x16) for unique in (0, 1)),
-                ask(5, b"n", extras=struct.pack(">QQI", 18446744073709551000, 0, 0xFFFFFFFF)),
+                ask(5, _NUMBER, extras=struct.pack(">QQI", 18446744073709551000, 0, 0xFFFFFFFF)),
                 *(ask(verb, key, LARGE) for verb, key in _BINARY_STORES),
-                *(ask(verb, b"n", LARGE, unique=3) for verb, _ in reversed(_BINARY_STORES)),
-                *(ask(0, b"n"), ask(0, b"m00003")),
+                *(ask(verb, _NUMBER, LARGE, unique=3) for verb, _ in reversed(_BINARY_STORES)),
+                *(ask(0, _NUMBER), ask(0, b"m00003")),
                 ask(NOOP),
             ]
         ],
