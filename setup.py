@@ -8,14 +8,11 @@ Release is built in place or into a wheel; debug and trace always go to build/VA
 beside them, so that PYTHONPATH=build/debug/lib runs the same program.
 """
 
-import fcntl
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -23,27 +20,18 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from netapp.compiling import C_FLAGS, RELEASE_FLAGS, cythonized, leave_arguments_unchecked, locked, release_macros  # noqa: E402
+
 INSTALLED = ("netapp", "appliances")
 FOLDERS = (*INSTALLED, "bench")
 VARIANT = os.environ.get("NETAPP_VARIANT") or "release"
 ONLY = tuple(p.strip("/") for p in os.environ.get("NETAPP_ONLY", "").split(",") if p.strip("/"))
 JOBS = len(os.sched_getaffinity(0))
 
-# -fno-strict-aliasing: headers are packed structs laid over the bytes of a slot.
-C_FLAGS = [
-    "-fwrapv",
-    "-fno-strict-aliasing",
-    "-Wno-unused-function",
-    "-Wno-unused-variable",
-    "-Wno-sign-compare",  # Cython's own comparisons mix signs
-    "-Werror=implicit-function-declaration",
-    "-Werror=int-conversion",
-    "-Werror=incompatible-pointer-types",
-]
 C_VARIANT: dict[str, tuple[list[str], list[str]]] = {  # compile, link
-    # Debian's -fstack-protector-strong guards every function with a local whose address is taken, which is most on a
-    # packet's way (3 to 5 % of the instructions); this guards those with an array.
-    "release": (["-O2", "-g0", "-fstack-protector"], []),
+    "release": (RELEASE_FLAGS, []),
     "debug": (
         ["-O1", "-g1", "-UNDEBUG", "-fno-omit-frame-pointer", "-fsanitize=address", "-DNETAPP_DEBUG=1"],
         ["-fsanitize=address"],
@@ -53,11 +41,6 @@ C_VARIANT: dict[str, tuple[list[str], list[str]]] = {  # compile, link
         [],
     ),
 }
-# Bounds and negative indices stay checked: C pointers never are, so it costs a predicted branch on lists and bytes
-# only. Division means the same in every variant. Wrapping arithmetic opts out with @cython.overflowcheck(False).
-MACHINE = {"language_level": 3, "cdivision": True, "initializedcheck": False}
-# An appliance runs uncompiled too: there division and assertions must mean what they mean in Python.
-APPLIANCE = {"language_level": 3, "annotation_typing": False}
 CHECKS: dict[str, dict[str, bool]] = {
     "release": {},
     "debug": {"nonecheck": True, "overflowcheck": True, "initializedcheck": True},
@@ -77,10 +60,11 @@ def modules() -> list[Extension]:
             continue
         if ONLY and not any(name.is_relative_to(p) or name.as_posix() == p.removesuffix(".py") for p in ONLY):
             continue
-        quiet = ["-DCYTHON_WITHOUT_ASSERTIONS=1"] if VARIANT == "release" and name.parts[0] != "appliances" else []
+        module = ".".join(name.parts)
+        quiet = release_macros(module) if VARIANT == "release" else []
         found.append(
             Extension(
-                ".".join(name.parts),
+                module,
                 [source.as_posix()],
                 include_dirs=["."],
                 extra_compile_args=C_FLAGS + compile_flags + quiet,
@@ -103,46 +87,6 @@ def leave_pointers_unchecked() -> None:
 
     SubNode.analyse_c_operation = patched
     multiprocessing.set_start_method("fork", force=True)  # the patch must reach the workers
-
-
-def leave_arguments_unchecked() -> None:
-    """An annotated argument of a cfunc is `not None`, which its calls check: in debug only, as with nonecheck."""
-    from Cython.Compiler.Nodes import CFuncDeclaratorNode
-
-    analyse = CFuncDeclaratorNode.analyse
-
-    def patched(node: CFuncDeclaratorNode, *arguments: object, **named: object) -> tuple:
-        declarator, function = analyse(node, *arguments, **named)
-        for argument in getattr(function, "args", ()):
-            argument.not_none = False
-        return declarator, function
-
-    CFuncDeclaratorNode.analyse = patched
-    multiprocessing.set_start_method("fork", force=True)  # the patch must reach the workers
-
-
-@contextmanager
-def progress_untold() -> Iterator[None]:
-    """Drops what is printed, in this process and its workers. Errors go to standard error, which stays."""
-    sys.stdout.flush()
-    kept, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(null)
-
-
-def may_share() -> bool:
-    """Whether Cython's worker processes can share locks: not where this user may not write to /dev/shm."""
-    try:
-        multiprocessing.Lock()
-    except OSError:
-        return False
-    return True
 
 
 class Build(build_ext):
@@ -170,7 +114,7 @@ class Build(build_ext):
     def run(self) -> None:
         if not self.extensions:
             return
-        locks = self.lock()
+        locks = locked(Path("build", VARIANT, "lock"), (e.name for e in self.extensions))
         missing = sum(not Path(self.get_ext_fullpath(e.name)).exists() for e in self.extensions)
         if missing > 1:
             print(f"netapp: compiling {missing} modules ({VARIANT}), which takes some minutes", flush=True)
@@ -183,50 +127,28 @@ class Build(build_ext):
         for lock in locks:
             lock.close()
 
-    def lock(self) -> list:
-        """One lock a folder, so that two builds of a tree may run at once; sorted, so that they cannot deadlock."""
-        folder = Path("build", VARIANT, "lock")
-        folder.mkdir(parents=True, exist_ok=True)
-        locks = []
-        for name in sorted({e.name.rpartition(".")[0] for e in self.extensions}):
-            locks.append((folder / name).open("w"))
-            fcntl.flock(locks[-1], fcntl.LOCK_EX)
-        return locks
-
     def cythonize(self) -> None:
-        from Cython.Build import cythonize
         from Cython.Compiler.Errors import CompileError
 
         if VARIANT == "debug":
             leave_pointers_unchecked()
         else:
             leave_arguments_unchecked()
-        output = Path("build", VARIANT, "c")
-        changed = Path("setup.py").stat().st_mtime
+        try:
+            done = cythonized(
+                self.extensions,
+                Path("build", VARIANT, "c"),
+                JOBS,
+                CHECKS[VARIANT],
+                emit_linenums=VARIANT == "debug",  # AddressSanitizer then names lines of the .py
+            )
+        except CompileError as error:  # Cython has shown where
+            raise SystemExit(f"error: {error} does not compile") from None
         for extension in self.extensions:
-            c = output / Path(extension.sources[0]).with_suffix(".c")
-            if c.exists() and c.stat().st_mtime < changed:
-                c.unlink()
-        for directives, group in (
-            (MACHINE, [e for e in self.extensions if not e.name.startswith("appliances.")]),
-            (APPLIANCE, [e for e in self.extensions if e.name.startswith("appliances.")]),
-        ):
-            try:
-                with progress_untold():
-                    done = cythonize(
-                        group,
-                        build_dir=str(output),
-                        nthreads=JOBS if len(group) > 1 and may_share() else 0,
-                        compiler_directives=directives | CHECKS[VARIANT],
-                        emit_linenums=VARIANT == "debug",  # AddressSanitizer then names lines of the .py
-                    )
-            except CompileError as error:  # Cython has shown where
-                raise SystemExit(f"error: {error} does not compile") from None
-            by_name = {e.name: e for e in done}
-            for extension in group:
-                extension.sources = by_name[extension.name].sources
-                extension.libraries = by_name[extension.name].libraries  # "# distutils: libraries = …" in the .py
-                extension.depends = [*by_name[extension.name].depends, "setup.py"]
+            made = done[extension.name]
+            extension.sources = made.sources
+            extension.libraries = made.libraries  # "# distutils: libraries = …" in the .py
+            extension.depends = [*made.depends, "setup.py", "netapp/compiling.py"]
 
     def remove_orphans(self) -> None:
         """Delete extensions whose source is gone: they would hide a plain module of the same name."""
