@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from netapp.cli.build import build_image
 from netapp.cli.find import listed
 from netapp.cli.options import options_of, taken
 from netapp.cli.run import FaultConfig, TapConfig, run
-
-_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-
-
-class _Format(logging.Formatter):
-    """One line a record; tracebacks only where they were asked for."""
-
-    def __init__(self, tracebacks: bool) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self.tracebacks = tracebacks
-
-    def format(self, record: logging.LogRecord) -> str:
-        if self.tracebacks or not record.exc_info or record.exc_info[1] is None:
-            return super().format(record)
-        error = record.exc_info[1]
-        told, record.exc_info, record.exc_text = record.exc_info, None, None
-        try:
-            return f"{super().format(record)}: {type(error).__name__}: {error}"
-        finally:
-            record.exc_info = told
-
-
-def _set_up_logging(verbose: int) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Format(tracebacks=verbose >= 2))
-    root = logging.getLogger("netapp")
-    root.handlers = [handler]
-    root.setLevel(_LEVELS[min(verbose, 2)])
+from netapp.native.config import ImageOptions
+from netapp.node.console import reason, set_up_logging
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,7 +38,7 @@ def _run_command(name: str, verbose: int, uncompiled: bool, arguments: Sequence[
     NAME is one that `netapp list` shows, a module, module:Class, or a file.py. What stands after -- is the appliance's:
     `netapp run NAME -- -h` says what it takes.
     """
-    _set_up_logging(verbose)
+    set_up_logging(verbose)
     try:
         tap, faults = taken(TapConfig, values), taken(FaultConfig, values)
     except ValueError as error:
@@ -75,8 +50,7 @@ def _run_command(name: str, verbose: int, uncompiled: bool, arguments: Sequence[
     except Exception as error:
         if verbose >= 2:
             raise
-        text = error.strerror if isinstance(error, OSError) and error.strerror and not error.filename else str(error)
-        raise click.ClickException(text or type(error).__name__) from None
+        raise click.ClickException(reason(error)) from None
 
 
 cli.add_command(
@@ -90,6 +64,42 @@ cli.add_command(
             *options_of(FaultConfig),
             click.Option(["--uncompiled"], is_flag=True, help="take the appliance's sources, not its compiled modules"),
             click.Option(["-v", "--verbose"], count=True, help="say more; twice: everything, with tracebacks"),
+            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[-- APPLIANCE OPTIONS]"),
+        ],
+    )
+)
+
+
+def _build_command(name: str, output: Path, form: str, arguments: Sequence[str], **values: Any) -> None:
+    """Makes a boot image of an appliance: one file that a hypervisor boots (`netapp boot`), and that Linux runs, too.
+
+    NAME is as for `netapp run`. The options are baked in; those of the image's command line go before them.
+    """
+    try:
+        options = taken(ImageOptions, values)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    build_image(name, output, form, options, arguments)
+
+
+cli.add_command(
+    click.Command(
+        "build",
+        callback=_build_command,
+        help=_build_command.__doc__,
+        params=[
+            click.Argument(["name"]),
+            click.Option(
+                ["-o", "--output"], type=click.Path(path_type=Path), required=True, metavar="FILE", help="where it goes"
+            ),
+            click.Option(
+                ["--format", "form"],
+                type=click.Choice(["elf", "iso"]),
+                default="elf",
+                show_default=True,
+                help="elf: a kernel for a hypervisor; iso: a disk that boots from a BIOS",
+            ),
+            *options_of(ImageOptions),
             click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[-- APPLIANCE OPTIONS]"),
         ],
     )

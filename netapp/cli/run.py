@@ -10,10 +10,9 @@ import math
 import os
 import re
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,11 +28,12 @@ from netapp.hosted.counter import measuring_clock
 from netapp.hosted.platform import EpollInterrupts, MonotonicClock, RealWallClock, SystemEntropy
 from netapp.hosted.signals import Signals
 from netapp.hosted.tap_setup import host_tap
-from netapp.net.config import InterfaceConfig, RouteConfig, check_routes
 from netapp.node.appliance import Appliance
 from netapp.node.breakdown import Breakdown, table
 from netapp.node.config import NodeConfig
+from netapp.node.console import banner, closing_line
 from netapp.node.node import Node
+from netapp.node.options import NetworkOptions, option
 from netapp.node.platform import Platform
 
 _log = logging.getLogger("netapp.cli")
@@ -60,30 +60,19 @@ def duration(text: str) -> int:
     return round(value)
 
 
-def _field(default: Any, help_text: str, **metadata: Any) -> Any:
-    return field(default=default, metadata={"help": help_text, **metadata})
-
-
 @dataclass(frozen=True)
-class TapConfig:
-    tap: str = _field("netapp0", "tap device; made if there is none, and gone afterwards", metavar="NAME")
-    address: tuple[str, ...] = _field(
-        ("10.99.0.2/24",), "the appliance's address; several times: the first is the main one", metavar="ADDRESS/PREFIX"
-    )
-    host_address: str = _field("10.99.0.1/24", "this host's address on the tap", metavar="ADDRESS/PREFIX")
-    gateway: str | None = _field(None, "the router for what is on no subnet of the appliance's", metavar="ADDRESS")
-    route: tuple[str, ...] = _field((), "a static route; may be given several times", metavar="NETWORK=GATEWAY")
-    vlan: int | None = _field(None, "the VLAN that appliance and host are on; without it, no tags", range=(1, 4094))
-    detect_conflicts: bool = _field(False, "ask whether an address is free before using it (takes 4 to 7 seconds)")
-    io: str = _field("auto", "how frames are read and written", choices=("auto", "rw", "uring"))
-    capture: str | None = _field(None, "record every frame in this pcapng file", metavar="FILE")
-    breakdown: str | None = _field(
+class TapConfig(NetworkOptions):
+    tap: str = option("netapp0", "tap device; made if there is none, and gone afterwards", metavar="NAME")
+    host_address: str = option("10.99.0.1/24", "this host's address on the tap", metavar="ADDRESS/PREFIX")
+    io: str = option("auto", "how frames are read and written", choices=("auto", "rw", "uring"))
+    capture: str | None = option(None, "record every frame in this pcapng file", metavar="FILE")
+    breakdown: str | None = option(
         None, "measure where requests' time goes; printed at the end, and on SIGUSR1", choices=("table", "json")
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         own = self.interface().parsed_address()
-        check_routes(self.routes(), [self.interface()])
         try:
             host = ipaddress.IPv4Interface(self.host_address)
         except ValueError:
@@ -91,28 +80,9 @@ class TapConfig:
         if host.network != own.network or host.ip == own.ip:
             raise ValueError(f"{self.host_address} and {self.address[0]} are not two addresses of one network")
 
-    def interface(self) -> InterfaceConfig:
-        return InterfaceConfig(
-            self.address[0],
-            self.gateway,
-            self.address[1:],
-            vlan=self.vlan,
-            device=0,
-            detect_conflicts=self.detect_conflicts,
-        )
-
-    def routes(self) -> tuple[RouteConfig, ...]:
-        made = []
-        for text in self.route:
-            network, equals, gateway = text.partition("=")
-            if not equals:
-                raise ValueError(f"{text!r} is no route: write NETWORK=GATEWAY, as in 192.0.2.0/24=10.99.0.1")
-            made.append(RouteConfig(network, gateway))
-        return tuple(made)
-
 
 def _probability(help_text: str) -> Any:
-    return _field(0.0, help_text, parse=probability, metavar="P", shown="0")
+    return option(0.0, help_text, parse=probability, metavar="P", shown="0")
 
 
 @dataclass(frozen=True)
@@ -123,8 +93,8 @@ class FaultConfig:
     duplicate: float = _probability("probability that a frame comes twice")
     reorder: float = _probability("probability that a frame is overtaken by others")
     corrupt: float = _probability("probability that a bit of a frame is flipped")
-    delay: int = _field(0, "time that every frame takes", parse=duration, metavar="T", shown="0")
-    seed: int = _field(1, "what happens depends on it and on the frames alone")
+    delay: int = option(0, "time that every frame takes", parse=duration, metavar="T", shown="0")
+    seed: int = option(1, "what happens depends on it and on the frames alone")
 
     def __bool__(self) -> bool:
         return bool(self.drop or self.duplicate or self.reorder or self.corrupt or self.delay)
@@ -185,11 +155,14 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         opened.when_removed = lambda: node.events.spawn(partial(node.stop, 0))
         # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
         with Signals(interrupts, lambda: node.events.spawn(node.stop)):
-            _banner(node, found, tap)
+            address = tap.address[0].partition("/")[0]
+            vlan = "" if tap.vlan is None else f", VLAN {tap.vlan}"
+            wire = f"tap {tap.tap}{vlan}, this host {tap.host_address}"
+            print(*banner(node, found.name, address, wire, f"Ctrl-C, or kill {os.getpid()},"), sep="\n", flush=True)
             node.run()
         if breakdown:
             _show_breakdown(breakdown, tap.breakdown == "json")
-        _closing_line(node)
+        print(closing_line(node), flush=True)
         if opened.gone:
             raise TapError(errno.ENODEV, f"the tap device {tap.tap} was removed")
 
@@ -198,41 +171,7 @@ def _pool_mib(node: Node) -> int:
     return node.pool.free_bytes() >> 20
 
 
-def _banner(node: Node, found: type[Appliance], tap: TapConfig) -> None:
-    appliance = node.appliance
-    assert appliance is not None
-    address = tap.address[0].partition("/")[0]
-    ports = ", ".join(f"port {listener.port}" for listener in node.tcp.listening())
-    where = f"{address}, {ports}" if ports else address
-    vlan = "" if tap.vlan is None else f", VLAN {tap.vlan}"
-    print(f"netapp: {found.name} on {where}; tap {tap.tap}{vlan}, this host {tap.host_address}")
-    hint = appliance.hint(address)
-    if hint:
-        print(f"netapp: from another shell: {hint}")
-    print(f"netapp: Ctrl-C, or kill {os.getpid()}, ends it", flush=True)
-
-
 def _show_breakdown(breakdown: Breakdown, as_json: bool) -> None:
     report = breakdown.report()
     print(json.dumps(report) if as_json else table(report), flush=True)
     breakdown.restart()
-
-
-def _closing_line(node: Node) -> None:
-    device = node.devices[0].counters()
-    tcp, polling = node.tcp.counters(), node.polling.counters()
-    network = node.network.counters()
-    dropped = sum(
-        value
-        for counters in (tcp, network, device)
-        for name, value in counters.items()
-        if "dropped" in name or name in ("rx_no_slots", "rx_malformed", "tx_errors", "tx_link_down")
-    )
-    switches = polling["to_polling"] + polling["to_interrupt"]
-    print(
-        f"netapp: frames {device['rx_frames']} in, {device['tx_frames']} out; connections {tcp['accepts']};"
-        f" retransmitted {tcp['retransmitted']}; dropped {dropped}; interrupts {polling['interrupts']},"
-        f" polls {polling['polls']}, switches {switches}",
-        file=sys.stdout,
-        flush=True,
-    )

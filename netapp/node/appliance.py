@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from netapp.tcp.manager import TcpManager
 
 POOL_BYTES = 64 << 20
+
+
+def text_of(module: str, name: str) -> str:
+    """A text file that lies beside a module, in a boot image too, where there are no other files."""
+    data = pkgutil.get_data(module, name)
+    assert data is not None
+    return data.decode()
 
 
 class Appliance:
