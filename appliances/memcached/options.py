@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from appliances.memcached.words import VERSION
-from netapp.node.appliance import Appliance
+from netapp.node.appliance import Appliance, text_of
 
 MIB = 1 << 20
 # Beside -m: frames on their way, replies not yet acknowledged, and what slots of many sizes waste.
@@ -22,7 +21,7 @@ _STORAGE = "there is no external storage"
 _TLS = "there is no TLS"
 _SLOTS = "sizes of slots are the buffer pool's"
 
-_RULES = [line.partition(": ") for line in Path(__file__).with_name("extended.txt").read_text().splitlines()[3:]]
+_RULES = [line.partition(": ") for line in text_of(__name__, "extended.txt").splitlines()[3:]]
 _EXTENDED = {
     rule.split()[1]: (rule.split()[0], [int(number) for number in rule.split()[2:]], text) for rule, _, text in _RULES
 }

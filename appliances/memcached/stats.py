@@ -4,22 +4,21 @@ such thing, as if none came.
 """
 
 import os
-import resource
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
-from pathlib import Path
 from types import SimpleNamespace
 
 from appliances.memcached.classes import CHUNKS, PAGE
 from appliances.memcached.store import Store
 from appliances.memcached.words import END, ERROR, VERSION
 from appliances.memcached.worker import Worker
+from netapp.node.appliance import text_of
 
 Report = Iterator[tuple[str, object]]
 
 _FIRST_SECOND = 60  # of memcached's clock, which begins at 62
 _PLACE_BYTES = 16  # of the table
-_PARTS = Path(__file__).with_name("stats.txt").read_text().removeprefix("[").split("\n\n[")
+_PARTS = text_of(__name__, "stats.txt").removeprefix("[").split("\n\n[")
 _NAMES = {part.partition("]")[0]: part.splitlines()[1:] for part in _PARTS}
 
 
@@ -35,7 +34,7 @@ def _in_order(report: str, known: Mapping[str, object], *counts: Mapping[str, in
 
 
 def general(worker: Worker, store: Store) -> Report:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = os.times()
     hot, warm, cold = (ring.tallies for ring in (store.hot, store.warm, store.cold))
     tallies = hot + warm + cold
     hits, places = sum(tally.hits for tally in tallies), store.items.memory // _PLACE_BYTES
@@ -44,8 +43,8 @@ def general(worker: Worker, store: Store) -> Report:
         "uptime": store.now - _FIRST_SECOND,
         "time": store.now + worker.began,
         "version": VERSION.decode(),
-        "rusage_user": f"{usage.ru_utime:.6f}",
-        "rusage_system": f"{usage.ru_stime:.6f}",
+        "rusage_user": f"{used.user:.6f}",
+        "rusage_system": f"{used.system:.6f}",
         "curr_connections": len(worker.sessions),
         "connection_structures": len(worker.sessions),
         "cmd_get": hits + worker.get_misses,

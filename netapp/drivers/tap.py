@@ -20,6 +20,7 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_TSO4,
     FEATURE_USO,
 )
+from cython.cimports.netapp.drivers.linux import interface_mtu
 from cython.cimports.netapp.drivers.tap_queue import TapRwQueue
 from cython.cimports.netapp.drivers.tap_uring import TapUringQueue
 from cython.cimports.netapp.drivers.vnet import LONGEST_FRAME, VNET_BYTES
@@ -85,6 +86,13 @@ def _open(name, offloads):
         raise
 
 
+def _mtu(name):
+    found: cython.int = interface_mtu(name.encode())
+    if found < 0:
+        raise TapError(-found, f"tap device {name}: its MTU: {os.strerror(-found)}")
+    return found
+
+
 def _negotiate(file):
     """What the kernel may hand us: only what is honoured here, and only what it knows. Those that know of USO (6.2 and
     later) want both of its bits, and cut what we send, too."""
@@ -135,8 +143,8 @@ class TapDevice:
     def __init__(self, name, mtu=1500, mac=None, offloads=True, io="auto"):
         """Opens the tap `name`; makes it when there is none and this process may. Such a one goes when it is closed.
 
-        `offloads`: False for a device that neither checksums nor segments. `io`: "rw", "uring", or "auto": io_uring
-        where the kernel lets us. Raises TapError.
+        `mtu`: None: the interface's. `offloads`: False for a device that neither checksums nor segments. `io`: "rw",
+        "uring", or "auto": io_uring where the kernel lets us. Raises TapError.
         """
         header_bytes: uint32_t = 0
         longest: uint32_t
@@ -145,13 +153,13 @@ class TapDevice:
             raise TapError(
                 codes.EINVAL, f"{name!r} is no name for an interface: 1 to 15 characters, no space, slash or percent"
             )
-        if not 68 <= mtu <= 65521:
+        if mtu is not None and not 68 <= mtu <= 65521:
             raise TapError(codes.EINVAL, f"an MTU of {mtu} bytes: choose 68 to 65521")
         if mac is not None and len(mac) != 6:
             raise ValueError("a MAC address has 6 bytes")
         file, self.name, header = _open(name, offloads)
         try:
-            self.mtu = mtu
+            self.mtu = _mtu(self.name) if mtu is None else mtu
             self.persistent = struct.unpack("16xH22x", fcntl.ioctl(file, _TUNGETIFF, bytes(40)))[0] & _IFF_PERSIST != 0
             self.mac = stable_mac(self.name) if mac is None else bytes(mac)
             if header:

@@ -1,4 +1,4 @@
-"""The command `netapp run` in a process of its own, in this thread's network namespace."""
+"""A command, such as `netapp run`, in a process of its own, in this thread's network namespace."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,12 @@ class Running:
 
 
 @contextmanager
-def netapp(tmp_path: Path, *arguments: str, ready: bool = True) -> Iterator[Running]:
+def program(tmp_path: Path, *words: str, ready: str = "ends it") -> Iterator[Running]:
+    """`ready`: what it says when it has started; empty: that is not waited for."""
     output = tmp_path / "output"
     with output.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "netapp.cli.main", "run", *arguments],
+            words,
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
@@ -54,13 +55,18 @@ def netapp(tmp_path: Path, *arguments: str, ready: bool = True) -> Iterator[Runn
     running = Running(process, output)
     try:
         if ready:
-            wait_for(lambda: "ends it" in running.said() or process.poll() is not None, "the banner")
+            wait_for(lambda: ready in running.said() or process.poll() is not None, "the banner")
             assert process.poll() is None, running.said()
         yield running
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def netapp(tmp_path: Path, *arguments: str, ready: bool = True) -> AbstractContextManager[Running]:
+    words = (sys.executable, "-m", "netapp.cli.main", "run", *arguments)
+    return program(tmp_path, *words, ready="ends it" if ready else "")
 
 
 def links() -> set[str]:

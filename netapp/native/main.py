@@ -1,0 +1,87 @@
+"""The program of a boot image, which is the same as a Linux process and on bare metal.
+
+    IMAGE [OPTIONS] [-- APPLIANCE OPTIONS]
+
+On bare metal the words are those of the kernel command line. They go before what was baked in. Exit status 0, 1 (failed
+at run time) or 2 (bad usage); an error is one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Any
+
+import _netapp_image  # type: ignore[import-not-found]
+
+from netapp.native.config import ImageOptions
+from netapp.native.platform import is_native
+from netapp.native.words import Shown, UsageError, made, split, values_of
+from netapp.node.appliance import Appliance
+from netapp.node.config import NodeConfig
+from netapp.node.console import banner, closing_line, reason, set_up_logging
+from netapp.node.node import Node
+
+_log = logging.getLogger("netapp.native")
+
+# Words that hypervisors add for Linux: virtio_mmio.device=…, console=…, pci=off.
+_FOR_LINUX = re.compile(r"[a-z][\w.]*=\S*$")
+
+
+def main() -> int:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a serial port is no terminal to Python
+    module, _, kind = _netapp_image.APPLIANCE.partition(":")
+    found: type[Appliance] = getattr(import_module(module), kind)
+    found.name = _netapp_image.NAME
+    own, appliances = split([word for word in sys.argv[1:] if not (is_native() and _FOR_LINUX.match(word))])
+    baked, appliances_baked = split(_netapp_image.WORDS)
+    usage = f"usage: {found.name} [OPTIONS] [-- APPLIANCE OPTIONS]: {found.description()}"
+    try:
+        options = _options(ImageOptions, baked, own, usage)
+        appliance = found(_options(found.Options, appliances_baked, appliances, f"usage: {found.name} -- [OPTIONS]"))
+    except Shown as text:
+        print(text)
+        return 0
+    except UsageError as error:
+        print(f"netapp: {error}", file=sys.stderr)
+        return 2
+    set_up_logging(options.verbose)
+    try:
+        _serve(options, appliance)
+    except KeyboardInterrupt:
+        return 1
+    except Exception as error:
+        if options.verbose >= 2:
+            _log.exception("it ends")
+        print(f"netapp: {reason(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options(config: type, baked: Sequence[str], given: Sequence[str], title: str) -> Any:
+    return made(config, values_of(config, baked, title) | values_of(config, given, title))
+
+
+def _serve(options: ImageOptions, appliance: Appliance) -> None:
+    """Until it is told to end."""
+    from netapp.native.process import process
+
+    with process(options) as machine:
+        config = NodeConfig(interfaces=(options.interface(),), routes=options.routes())
+        node = Node(machine.platform, machine.device, appliance, config)
+        try:
+            node.start()
+            # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
+            with machine.told(lambda: node.events.spawn(node.stop)):
+                address = options.address[0].partition("/")[0]
+                print(*banner(node, type(appliance).name, address, machine.wire, machine.ends), sep="\n", flush=True)
+                node.run()
+            print(closing_line(node), flush=True)
+        finally:
+            node.close()
+        machine.check()
