@@ -7,7 +7,6 @@ from netapp.iobuf.pool cimport iobuf_t
 
 cdef enum:
     VNET_BYTES = 12
-    VNET_ECN = 0x80              # beside gso_type
     LONGEST_FRAME = 65562        # 5.1.6.3.1, without its header
     FIRST_BYTES = 1920           # of a received frame, in its first slot: FRAME_BYTES - HEADROOM
 
@@ -43,23 +42,26 @@ cdef inline void put_offload(vnet_header_t* header, offload_t* offload) noexcept
         header.csum_start = offload.csum_start
         header.csum_offset = offload.csum_offset
 
+cdef inline bint says_something(vnet_header_t* header) noexcept:
+    """Whether there is anything for take_offload()."""
+    return load16(<uint64_t>header) & 0x7f03 != 0
+
 cdef inline bint take_offload(vnet_header_t* header, offload_t* offload, uint32_t length) noexcept:
     """What the other side says about a frame of this length; False when it does not fit the frame. The header is read
     once: what is checked is what is used, even if it changes."""
     cdef uint64_t fields = load64(<uint64_t>header)
-    offload.flags = fields & (CHECKSUM_PARTIAL | CHECKSUM_VALID)
-    offload.gso_type = <uint8_t>(fields >> 8) & ~VNET_ECN
-    offload.header_length = <uint16_t>(fields >> 16)
-    offload.gso_size = <uint16_t>(fields >> 32)
-    offload.csum_start = <uint16_t>(fields >> 48)
+    # The first eight bytes of both are alike, but for flags that mean nothing here, and for ECN beside gso_type.
+    (<uint64_t*>offload)[0] = fields & <uint64_t>0xffffffffffff7f03
     offload.csum_offset = load16(<uint64_t>header + 8)
-    if offload.flags & CHECKSUM_PARTIAL:
+    if fields & 0x7f03 == 0:
+        return True
+    if fields & CHECKSUM_PARTIAL:
         # The field lies in the first view.
         if length > FIRST_BYTES:
             length = FIRST_BYTES
         if <uint32_t>offload.csum_start + offload.csum_offset + 2 > length:
             return False
-    elif offload.gso_type != GSO_NONE and not offload.flags & CHECKSUM_VALID:
+    elif offload.gso_type != GSO_NONE and not fields & CHECKSUM_VALID:
         return False
     if offload.gso_type == GSO_NONE:
         return True

@@ -275,7 +275,7 @@ class VirtioNet:
         pieces[0].length = cython.cast(uint32_t, length)
         pieces[1].address = bus_address(at + length)
         pieces[1].length = 1
-        offer_pieces(cython.address(control.ring), pieces, 2, 1)
+        offer_pieces(cython.address(control.ring), at, pieces, 2, 1)
         control.kick()
         for _ in range(RESET_LOOKS):
             got = take_used(cython.address(control.ring), cython.address(used))
@@ -313,7 +313,7 @@ class VirtioNet:
             _log.info("%s: the link is %s", self.name, "up" if up else "down")
         self.link_up = up
         for queue in self.queues:
-            queue.link_up = up
+            queue.set_link(up)
 
     # --- reset
 

@@ -8,10 +8,10 @@ turn's end nothing is under way.
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.drivers.device cimport Queue
-from netapp.drivers.virtio.virtqueue cimport Virtqueue, piece_t, used_t
+from netapp.drivers.virtio.virtqueue cimport Virtqueue, piece_t
 from netapp.drivers.vnet cimport vnet_header_t
-from netapp.iobuf.chain cimport Chain, offload_t
-from netapp.iobuf.pool cimport iobuf_t, pool_t, slot_t
+from netapp.iobuf.chain cimport Chain
+from netapp.iobuf.pool cimport iobuf_t, pool_t, slot_class_t
 
 cdef enum:
     # Of a receive buffer in one slot: a header that lies right before the frame, and the rest of the slot.
@@ -20,6 +20,8 @@ cdef enum:
     MOST_SLOTS = 17
     TABLE_ENTRIES = 20           # of the indirect table of a frame to transmit
     TABLE_BYTES = 320
+    MOST_FOUND = 64              # used buffers that one poll looks at
+    MOST_KEPT = 64               # views with slots of their own that wait for a place in the receive queue
 
 cdef struct virtio_counters_t:
     uint64_t tx_frames
@@ -43,19 +45,33 @@ cdef struct agreed_t:
     uint32_t kinds               # gso_type of received frames: a bit each
     uint32_t buffer_slots        # slots of a receive buffer
 
+cdef struct found_t:
+    # A receive buffer that came back. Where it is of one slot, another is in its place.
+    iobuf_t* view                # owned, the first of many; NULL: the device has it again, for there was no other
+    uint32_t length              # as the device says, and checked
+    uint16_t id
+    uint16_t buffers             # num_buffers of its header, where view is NULL
+
 
 @final
 cdef class VirtioQueue(Queue):
     cdef Virtqueue receiving
     cdef Virtqueue transmitting
     cdef bint works                          # the rings are the device's and ours
+    cdef bint sends                          # and there is a link
     cdef bint filled                         # the device has the receive buffers
     cdef bint link_up
     cdef bint armed                          # interrupts are enabled
     cdef bint blocked                        # transmit() said False since there was room
     cdef str broken                          # what the device did; flush() has it reset
     cdef agreed_t agreed
-    cdef slot_t** posted                     # [size * buffer_slots], owned, what the receive buffers are made of
+    cdef found_t found[MOST_FOUND]           # [found_next, found_count): frames to hand up
+    cdef int found_count
+    cdef int found_next
+    cdef iobuf_t* kept                       # views for the receive queue, taken from frames that came and went
+    cdef uint32_t kept_count
+    cdef iobuf_t* fresh                      # of _replace_one()
+    cdef slot_class_t* frame_class           # of their slots
     cdef uint8_t* headers                    # [size], 16 bytes apart, of frames without room for theirs
     cdef uint8_t* tables                     # [size] indirect tables of frames to transmit
     cdef piece_t* pieces                     # [size] of the frame to transmit
@@ -68,17 +84,25 @@ cdef class VirtioQueue(Queue):
     # After the device was reset: views and slots are given back. keep: it was not, and may use them for ever.
     cdef int end(self, bint keep) except -1
     cdef bint fill(self) except -1           # False: the pool has not so many slots
+    cdef int set_link(self, bint up) except -1
     cdef int _poll_idle(self) except -1
-    cdef Chain _empty(self)
-    cdef void _fill_table(self, uint8_t* table, uint32_t first) noexcept
-    cdef int _receive(self, pool_t* pool, used_t* used) except -1
-    cdef int _receive_more(self, pool_t* pool, used_t* used, uint16_t buffers) except -1
-    cdef int _receive_large(self, pool_t* pool, used_t* used) except -1
-    cdef int _hand_up(self, Chain frame, vnet_header_t* header) except -1
-    cdef bint _agreed_on(self, offload_t* offload) noexcept
+    cdef int _look(self, pool_t* pool, int most) except -1
+    cdef void _replace_one(self, pool_t* pool, found_t* found) noexcept
+    cdef iobuf_t* _take_view(self, pool_t* pool, uint32_t slot_class) noexcept
+    cdef iobuf_t* _take_views(self, pool_t* pool, uint32_t count) noexcept
+    cdef void _offer_large(self, uint16_t id, iobuf_t* views) noexcept
+    cdef void _give_back_buffers(self) noexcept
+    cdef void _give_back_found(self) noexcept
+    cdef found_t* _next_found(self, pool_t* pool) except? NULL
+    cdef int _drop(self, pool_t* pool, uint16_t buffers) except -1
+    cdef Chain _empty_frame(self)
+    cdef bint _merge(self, pool_t* pool, found_t* first, uint16_t buffers) except -1
+    cdef bint _take_large(self, pool_t* pool, found_t* found) except -1
+    cdef bint _take_offload(self, vnet_header_t* header) noexcept
     cdef int _reap(self) except -1
-    cdef uint16_t _offer_table(self, uint16_t id, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
-    cdef int _offer_chain(self, vnet_header_t* header, iobuf_t* view, uint32_t count) except -1
+    cdef bint _transmit_on(self, Chain frame, vnet_header_t* header) except -1
+    cdef void _offer_table(self, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
+    cdef void _offer_chain(self, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
     cdef bint _flatten(self, Chain frame) except -1
     cdef int _breaks(self, str what) except -1
 

@@ -8,18 +8,23 @@ if not cython.compiled:
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.netapp.drivers.access import bus_address, full_fence, load16
+from cython.cimports.libc.string import memset
+from cython.cimports.netapp.drivers.access import bus_address, full_fence, index_add, load16, load32
 from cython.cimports.netapp.drivers.virtio.virtqueue import (
     INDIRECT,
     NEXT,
     WRITE,
-    free_id,
+    buffer_t,
     offer,
     offer_pieces,
     packed_descriptor_t,
     release,
     split_descriptor_t,
+    take_id,
     take_used,
+    used_by_now,
+    used_element_t,
+    used_t,
     virtqueue_t,
 )
 from cython.cimports.netapp.drivers.vnet import (
@@ -28,13 +33,15 @@ from cython.cimports.netapp.drivers.vnet import (
     VNET_BYTES,
     own_room,
     put_offload,
+    says_something,
     take_offload,
 )
-from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_NONE, Chain, new_chain
+from cython.cimports.netapp.iobuf.chain import CHECKSUM_PARTIAL, GSO_NONE, Chain, new_chain, offload_t
 from cython.cimports.netapp.iobuf.pool import (
     FRAME_CLASS,
     HEADROOM,
     PLACE_DEVICE,
+    REDZONE,
     UNIT_BYTES,
     UNIT_CLASS,
     free_iobuf,
@@ -75,6 +82,16 @@ def transmitting_scratch(size, indirect):
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _free_views(view: cython.pointer(iobuf_t)) -> cython.void:
+    after: cython.pointer(iobuf_t)
+    while view != cython.NULL:
+        after = view.next
+        free_iobuf(view)
+        view = after
+
+
+@cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
 def _header_of(slot: cython.pointer(slot_t)) -> cython.pointer(vnet_header_t):
@@ -110,34 +127,214 @@ def _entry(
         packed.flags = flags & ~NEXT
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _look_at(
+    queue: cython.pointer(virtqueue_t), found: cython.pointer(found_t), count: cython.int, most_bytes: uint32_t
+) -> cython.int:
+    """Of a split queue without IN_ORDER: as many used elements. How many there are before one that breaks the rules."""
+    ring: cython.pointer(used_element_t) = queue.used.ring
+    buffers: cython.pointer(buffer_t) = queue.buffers
+    mask: uint32_t = queue.mask
+    at: uint32_t = queue.taken
+    left: cython.int = count
+    id: uint32_t
+    length: uint32_t
+    while left > 0:
+        id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
+        length = load32(cython.cast(uint64_t, cython.address(ring[at & mask].length)))
+        # The mask is of the queue's size, which is a power of two.
+        if id > mask or length <= VNET_BYTES or length > most_bytes:
+            break
+        found.view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+        if found.view == cython.NULL:
+            break
+        buffers[id].held = cython.NULL
+        found.length = length
+        found.id = cython.cast(uint16_t, id)
+        found += 1
+        at += 1
+        left -= 1
+    queue.taken = cython.cast(uint16_t, at)
+    return count - left
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _replace(
+    self: VirtioQueue,
+    pool: cython.pointer(pool_t),
+    queue: cython.pointer(virtqueue_t),
+    found: cython.pointer(found_t),
+    count: cython.int,
+) -> cython.void:
+    """Of a split queue without IN_ORDER: a view for the place of each; all else of a descriptor stays as it is."""
+    descriptors: cython.pointer(split_descriptor_t) = queue.descriptors
+    ring: cython.pointer(uint16_t) = queue.available.ring
+    buffers: cython.pointer(buffer_t) = queue.buffers
+    mask: uint32_t = queue.mask
+    at: uint32_t = queue.added
+    id: uint32_t
+    left: cython.int = count
+    view: cython.pointer(iobuf_t)
+    while left > 0:
+        view = self.kept
+        if view != cython.NULL:
+            self.kept = view.next
+            self.kept_count -= 1
+        else:
+            self._replace_one(pool, found)
+            view = self.fresh
+        id = found.id
+        buffers[id].held = view
+        descriptors[id].address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
+        ring[at & mask] = cython.cast(uint16_t, id)
+        found += 1
+        at += 1
+        left -= 1
+    queue.added = cython.cast(uint16_t, at)
+    queue.fresh = index_add(queue.fresh, cython.cast(uint16_t, count))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1, check=False)
+def _put_view(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.int:
+    """Into `frame`, which is made where there is none that can be used again."""
+    # It is not empty where an exception ended the last poll.
+    if self.frame is None or self.frame.head != cython.NULL:
+        self._empty_frame()
+    view.next = cython.NULL
+    self.frame.head = self.frame.tail = view
+    self.frame.count = 1
+    self.frame.length = view.length
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1, check=False)
+def _hand_up(self: VirtioQueue, header: cython.pointer(vnet_header_t)) -> cython.int:
+    """`frame`, whose header says what is left to do for it."""
+    view: cython.pointer(iobuf_t)
+    if says_something(header):
+        if not self._take_offload(header):
+            self.count.rx_malformed += 1
+            self.frame.drop_views()
+            return 0
+    else:
+        memset(cython.address(self.frame.offload), 0, cython.sizeof(offload_t))
+    self.count.rx_frames += 1
+    self.count.rx_bytes += self.frame.length
+    if self.receiver is None:
+        self.count.rx_no_receiver += 1
+        self.frame.drop_views()
+        return 0
+    self.receiver.receive_frame(self.frame)
+    if self.frame is None:  # the device was closed
+        return 0
+    # The chain is used again unless somebody else holds it. Py_REFCNT() would count the reference of its argument.
+    if cython.cast(cython.pointer(PyObject), self.frame).ob_refcnt != 1 or self.frame.write_slot != cython.NULL:
+        self.frame = None
+        return 0
+    view = self.frame.head
+    if view == cython.NULL:
+        return 0
+    if view.next != cython.NULL:
+        self.frame.drop_views()
+        return 0
+    self.frame.head = self.frame.tail = cython.NULL
+    self.frame.count = 0
+    self.frame.length = 0
+    _keep_or_free(self, view)
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _keep_or_free(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.void:
+    """A view that is not used any more: the receive queue will need one like it."""
+    slot: cython.pointer(slot_t) = view.slot
+    # Where slots are poisoned each goes back at once, so that a late look into one is seen.
+    if (
+        REDZONE == 0
+        and slot.references == 1
+        and slot.home == self.frame_class
+        and slot.place == PLACE_DEVICE
+        and self.kept_count < MOST_KEPT
+    ):
+        view.next = self.kept
+        self.kept = view
+        self.kept_count += 1
+    else:
+        view.next = cython.NULL
+        _free_views(view)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _sent(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.void:
+    if view.next == cython.NULL:
+        _keep_or_free(self, view)
+    else:
+        _free_views(view)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _reap_split(self: VirtioQueue, queue: cython.pointer(virtqueue_t), count: cython.int) -> cython.bint:
+    """Without IN_ORDER: as many used elements; False: one of them breaks the rules."""
+    ring: cython.pointer(used_element_t) = queue.used.ring
+    buffers: cython.pointer(buffer_t) = queue.buffers
+    view: cython.pointer(iobuf_t)
+    mask: uint32_t = queue.mask
+    at: uint32_t = queue.taken
+    id: uint32_t
+    while count > 0:
+        id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
+        if id > mask:
+            break
+        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+        if view == cython.NULL:
+            break
+        buffers[id].held = cython.NULL
+        release(queue, cython.cast(uint16_t, id))
+        _sent(self, view)
+        at += 1
+        count -= 1
+    queue.taken = cython.cast(uint16_t, at)
+    return count == 0
+
+
 class VirtioQueue:
     def __cinit__(self):
+        self.link_up = True
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.count))
         self.counter_names = COUNTERS
 
     def __dealloc__(self):
-        free(self.posted)
         free(self.pieces)
 
     def begin(self, receiving, transmitting, agreed):
+        free(self.pieces)
+        self.pieces = cython.cast(cython.pointer(piece_t), calloc(transmitting.size, cython.sizeof(piece_t)))
+        if self.pieces == cython.NULL:
+            raise MemoryError
         self.receiving = receiving
         self.transmitting = transmitting
         self.agreed = agreed
-        free(self.posted)
-        free(self.pieces)
-        self.posted = cython.cast(
-            cython.pointer(cython.pointer(slot_t)),
-            calloc(receiving.size * agreed.buffer_slots, cython.sizeof(cython.p_void)),
-        )
-        self.pieces = cython.cast(cython.pointer(piece_t), calloc(transmitting.size, cython.sizeof(piece_t)))
-        if self.posted == cython.NULL or self.pieces == cython.NULL:
-            raise MemoryError
         self.headers = transmitting.scratch
         self.tables = transmitting.scratch + transmitting.size * _HEADER_STEP
         self.filled = False
         self.blocked = False
         self.broken = None
         self.works = True
+        self.sends = self.link_up
         if self.armed:
             receiving.want_used()
         return 0
@@ -145,41 +342,44 @@ class VirtioQueue:
     def end(self, keep):
         i: uint32_t
         view: cython.pointer(iobuf_t)
-        after: cython.pointer(iobuf_t)
         queue: cython.pointer(virtqueue_t)
-        self.works = False
+        self.works = self.sends = False
         self.filled = False
         self.blocked = False
         self.frame = None
         if self.receiving is None:
             return 0
+        self._give_back_found()
         if keep:
             self.receiving.keep()
             self.transmitting.keep()
         else:
-            for i in range(self.receiving.size * self.agreed.buffer_slots):
-                if self.posted[i] != cython.NULL:
-                    release_slot(self.posted[i])
-                    self.posted[i] = cython.NULL
+            self._give_back_buffers()
             queue = cython.address(self.transmitting.ring)
             for i in range(queue.size):
-                view = queue.buffers[i].views
-                queue.buffers[i].views = cython.NULL
-                while view != cython.NULL:
-                    after = view.next
-                    free_iobuf(view)
-                    view = after
+                view = cython.cast(cython.pointer(iobuf_t), queue.buffers[i].held)
+                queue.buffers[i].held = cython.NULL
+                _free_views(view)
+        _free_views(self.kept)
+        self.kept = cython.NULL
+        self.kept_count = 0
         self.receiving = None
         self.transmitting = None
+        return 0
+
+    def set_link(self, up):
+        self.link_up = up
+        self.sends = self.works and up
         return 0
 
     def _breaks(self, what):
         """`what` the device did, once."""
         if self.works:
-            self.works = False
+            self.works = self.sends = False
             self.filled = False
             self.broken = what
             self.count.violations += 1
+            self._give_back_found()
         return 0
 
     # --- receiving
@@ -188,78 +388,87 @@ class VirtioQueue:
         """All buffers or none: in a queue that is full at all times they come back where they were given."""
         pool: cython.pointer(pool_t) = running_pool()
         queue: cython.pointer(virtqueue_t)
-        slot: cython.pointer(slot_t)
-        table: cython.pointer(uint8_t)
-        id: uint16_t
         each: uint32_t = self.agreed.buffer_slots
-        total: uint32_t
+        view: cython.pointer(iobuf_t)
         i: uint32_t
         if not self.works:
             return False
         queue = cython.address(self.receiving.ring)
-        total = queue.size * each
-        for i in range(total):
-            self.posted[i] = take_slot(pool, UNIT_CLASS if i % each else FRAME_CLASS, PLACE_DEVICE)
-            if self.posted[i] == cython.NULL:
-                self.count.rx_no_slots += 1
-                while i > 0:
-                    i -= 1
-                    release_slot(self.posted[i])
-                    self.posted[i] = cython.NULL
-                return False
+        self.frame_class = cython.address(pool.classes[FRAME_CLASS])
         for i in range(queue.size):
-            id = free_id(queue)
-            queue.previous = id
-            queue.free -= 1
-            slot = self.posted[id * each]
-            if each == 1:
-                offer(queue, id, bus_address(_header_of(slot)), BUFFER_BYTES, WRITE)
+            view = self._take_views(pool, each)
+            if view == cython.NULL:
+                self.count.rx_no_slots += 1
+                self._give_back_buffers()
+                return False
+            queue.buffers[i].held = view
+        for i in range(queue.size):
+            view = cython.cast(cython.pointer(iobuf_t), queue.buffers[i].held)
+            if each > 1:
+                self._offer_large(take_id(queue), view)
             else:
-                table = self.receiving.scratch + cython.cast(cython.size_t, id) * each * 16
-                self._fill_table(table, id * each)
-                offer(queue, id, bus_address(table), each * 16, INDIRECT)
+                offer(queue, take_id(queue), view, bus_address(_header_of(view.slot)), BUFFER_BYTES, WRITE)
         self.filled = True
         return True
 
-    def _fill_table(self, table, first):
-        """Of a receive buffer of many slots."""
+    def _give_back_buffers(self):
         queue: cython.pointer(virtqueue_t) = cython.address(self.receiving.ring)
-        each: uint32_t = self.agreed.buffer_slots
+        view: cython.pointer(iobuf_t)
         i: uint32_t
-        _entry(queue, table, 0, _header_of(self.posted[first]), BUFFER_BYTES, WRITE | NEXT)
-        for i in range(1, each):
-            _entry(
-                queue,
-                table,
-                i,
-                self.posted[first + i].memory,
-                UNIT_BYTES,
-                WRITE | NEXT if i + 1 < each else WRITE,
-            )
+        for i in range(queue.size):
+            view = cython.cast(cython.pointer(iobuf_t), queue.buffers[i].held)
+            queue.buffers[i].held = cython.NULL
+            if view != cython.NULL and self.agreed.buffer_slots == 1:
+                free_iobuf(view)
+            else:
+                _free_views(view)
+
+    def _give_back_found(self):
+        """Of frames that will not be handed up."""
+        view: cython.pointer(iobuf_t)
+        while self.found_next < self.found_count:
+            view = self.found[self.found_next].view
+            self.found_next += 1
+            if view != cython.NULL and self.agreed.buffer_slots == 1:
+                free_iobuf(view)
+            else:
+                _free_views(view)
 
     def poll(self, budget):
         done: cython.int = 0
-        got: cython.int = 0
-        used: used_t
-        queue: cython.pointer(virtqueue_t)
         pool: cython.pointer(pool_t)
+        found: cython.pointer(found_t)
+        view: cython.pointer(iobuf_t)
+        memory: cython.pointer(uint8_t)
+        large: cython.bint = self.agreed.buffer_slots > 1
         if not self.filled:
             return self._poll_idle()
         self._reap()
         pool = running_pool()
-        queue = cython.address(self.receiving.ring)
-        # A frame may have the device closed, or found broken.
-        while done < budget and self.filled:
-            got = take_used(queue, cython.address(used))
-            if got <= 0:
-                if got < 0:
-                    self._breaks("it gave back a receive buffer that it did not have")
-                break
+        # An exception may have ended the last poll early.
+        if self.found_next == self.found_count:
+            self._look(pool, MOST_FOUND if budget > MOST_FOUND else budget)
+        # A frame may have the device closed, or found broken: then there is none left.
+        while self.found_next < self.found_count:
+            found = cython.address(self.found[self.found_next])
+            self.found_next += 1
             done += 1
-            if self.agreed.buffer_slots == 1:
-                self._receive(pool, cython.address(used))
+            view = found.view
+            if view == cython.NULL:
+                self._drop(pool, found.buffers)
+                continue
+            memory = view.slot.memory
+            if large:
+                if not self._take_large(pool, found):
+                    continue
+            elif self.agreed.mergeable and load16(cython.cast(uint64_t, memory) + (HEADROOM - 2)) != 1:
+                if not self._merge(pool, found, load16(cython.cast(uint64_t, memory) + (HEADROOM - 2))):
+                    continue
             else:
-                self._receive_large(pool, cython.address(used))
+                view.data = memory + HEADROOM
+                view.length = found.length - VNET_BYTES
+                _put_view(self, view)
+            _hand_up(self, cython.cast(cython.pointer(vnet_header_t), memory + (HEADROOM - VNET_BYTES)))
         return done
 
     def _poll_idle(self):
@@ -268,184 +477,219 @@ class VirtioQueue:
             self.fill()
         return 0
 
-    def _empty(self):
+    def _look(self, pool, most):
+        """Used receive buffers; each of one slot is replaced at once."""
+        queue: cython.pointer(virtqueue_t) = cython.address(self.receiving.ring)
+        most_bytes: uint32_t = BUFFER_BYTES + (self.agreed.buffer_slots - 1) * UNIT_BYTES
+        found: cython.pointer(found_t) = self.found
+        used: used_t
+        count: cython.int = 0
+        got: cython.int = 0
+        self.found_next = 0
+        self.found_count = 0
+        if queue.packed == cython.NULL and not queue.in_order:
+            got = used_by_now(queue)
+            if got < 0:
+                return self._breaks("it used more receive buffers than it has")
+            if got > most:
+                got = most
+            count = _look_at(queue, found, got, most_bytes)
+            self.found_count = count
+            if count < got:
+                return self._breaks("it gave back a receive buffer that it did not have, or too many bytes of one")
+            if self.agreed.buffer_slots == 1:
+                _replace(self, pool, queue, found, count)
+            return 0
+        while count < most:
+            got = take_used(queue, cython.address(used))
+            if got <= 0:
+                break
+            found.view = cython.cast(cython.pointer(iobuf_t), used.held)
+            found.id = used.id
+            found.length = most_bytes if used.whole else used.length
+            count += 1
+            self.found_count = count
+            if found.length <= VNET_BYTES or found.length > most_bytes:
+                got = -1
+                break
+            found += 1
+        if got < 0:
+            return self._breaks("it gave back a receive buffer that it did not have, or too many bytes of one")
+        if self.agreed.buffer_slots > 1:
+            return 0
+        found = self.found
+        while count > 0:
+            count -= 1
+            self._replace_one(pool, found)
+            offer(queue, found.id, self.fresh, bus_address(_header_of(self.fresh.slot)), BUFFER_BYTES, WRITE)
+            found += 1
+        return 0
+
+    def _replace_one(self, pool, found):
+        """`fresh`: the view for its place, its own one if there is no other."""
+        self.fresh = self.kept
+        if self.fresh != cython.NULL:
+            self.kept = self.fresh.next
+            self.kept_count -= 1
+            return
+        self.fresh = self._take_view(pool, FRAME_CLASS)
+        if self.fresh == cython.NULL:
+            self.fresh = found.view
+            found.view = cython.NULL
+            found.buffers = load16(cython.cast(uint64_t, cython.address(_header_of(self.fresh.slot).num_buffers)))
+
+    def _take_view(self, pool, slot_class):
+        slot: cython.pointer(slot_t) = take_slot(pool, slot_class, PLACE_DEVICE)
+        view: cython.pointer(iobuf_t)
+        if slot == cython.NULL:
+            return cython.NULL
+        view = new_iobuf(slot, slot.memory, 0)
+        if view == cython.NULL:
+            release_slot(slot)
+        return view
+
+    def _next_found(self, pool):
+        """The next buffer of a frame in several; NULL: there is none."""
+        if self.found_next == self.found_count:
+            self._look(pool, 1)
+            if self.found_count == 0 or not self.works:
+                return cython.NULL
+        self.found_next += 1
+        return cython.address(self.found[self.found_next - 1])
+
+    def _drop(self, pool, buffers):
+        """A frame of which a buffer is with the device again, after its first one."""
+        found: cython.pointer(found_t)
+        self.count.rx_no_slots += 1
+        if not self.agreed.mergeable:
+            return 0
+        while buffers > 1:
+            buffers -= 1
+            found = self._next_found(pool)
+            if found == cython.NULL:
+                return self._breaks("of the receive buffers with a frame it gave some back only")
+            if found.view != cython.NULL:
+                free_iobuf(found.view)
+        return 0
+
+    def _empty_frame(self):
         """The chain for the next frame."""
         # It is not empty where an exception ended the last poll.
         if self.frame is None or self.frame.head != cython.NULL:
             self.frame = new_chain()
         return self.frame
 
-    def _receive(self, pool, used):
-        """A buffer that came back, and its frame: the device gets another slot, or the same one again."""
+    def _merge(self, pool, first, buffers):
+        """5.1.6.4: a frame in several buffers, which came back together: whether it is `frame` now."""
         queue: cython.pointer(virtqueue_t) = cython.address(self.receiving.ring)
-        slot: cython.pointer(slot_t) = self.posted[used.id]
-        fresh: cython.pointer(slot_t)
-        view: cython.pointer(iobuf_t) = cython.NULL
-        header: cython.pointer(vnet_header_t) = _header_of(slot)
-        frame: Chain
-        buffers: uint16_t
-        length: uint32_t = BUFFER_BYTES if used.whole else used.length
-        if length <= VNET_BYTES or length > BUFFER_BYTES:
-            return self._breaks(f"it used {length} bytes of a receive buffer of {BUFFER_BYTES}")
-        if self.agreed.mergeable:
-            buffers = load16(cython.cast(uint64_t, cython.address(header.num_buffers)))
-            if buffers != 1:
-                return self._receive_more(pool, used, buffers)
-        fresh = take_slot(pool, FRAME_CLASS, PLACE_DEVICE)
-        if fresh != cython.NULL:
-            view = new_iobuf(slot, slot.memory + HEADROOM, length - VNET_BYTES)
-            if view == cython.NULL:
-                release_slot(fresh)
-        if view == cython.NULL:
-            self.count.rx_no_slots += 1
-            offer(queue, used.id, bus_address(header), BUFFER_BYTES, WRITE)
-            return 0
-        self.posted[used.id] = fresh
-        offer(queue, used.id, bus_address(_header_of(fresh)), BUFFER_BYTES, WRITE)
-        frame = self._empty()
-        frame.append_view(view)
-        return self._hand_up(frame, header)
-
-    def _receive_more(self, pool, used, buffers):
-        """5.1.6.4: a frame in several buffers, which came back together; all but the last are full."""
-        queue: cython.pointer(virtqueue_t) = cython.address(self.receiving.ring)
-        header: cython.pointer(vnet_header_t) = _header_of(self.posted[used.id])
-        slot: cython.pointer(slot_t)
-        fresh: cython.pointer(slot_t)
+        found: cython.pointer(found_t) = first
         view: cython.pointer(iobuf_t)
-        frame: Chain
-        skipped: uint32_t = VNET_BYTES
-        length: uint32_t
+        frame: Chain = self._empty_frame()
         left: uint16_t = buffers
-        dropped: cython.bint = False
-        if buffers == 0 or buffers > queue.size:
-            return self._breaks(f"it put a frame into {buffers} receive buffers")
-        frame = self._empty()
         while True:
-            left -= 1
-            length = BUFFER_BYTES if used.whole else used.length
-            if length <= skipped or length > BUFFER_BYTES or (left and length != BUFFER_BYTES):
+            view = found.view
+            if view == cython.NULL:
                 frame.drop_views()
-                return self._breaks(f"it used {length} bytes of one of a frame's {buffers} receive buffers")
-            slot = self.posted[used.id]
-            fresh = cython.NULL
-            if not dropped:
-                fresh = take_slot(pool, FRAME_CLASS, PLACE_DEVICE)
-                view = cython.NULL
-                if fresh != cython.NULL:
-                    view = new_iobuf(slot, slot.memory + HEADROOM - VNET_BYTES + skipped, length - skipped)
-                    if view == cython.NULL:
-                        release_slot(fresh)
-                if view == cython.NULL:
-                    dropped = True
-                    fresh = slot
-                else:
-                    frame.append_view(view)
-            else:
-                fresh = slot
-            self.posted[used.id] = fresh
-            offer(queue, used.id, bus_address(_header_of(fresh)), BUFFER_BYTES, WRITE)
-            skipped = 0
+                self._drop(pool, left)
+                return False
+            view.data = view.slot.memory + (HEADROOM - VNET_BYTES)
+            view.length = found.length
+            if found == first and frame.head == cython.NULL:
+                view.data += VNET_BYTES
+                view.length -= VNET_BYTES
+            frame.append_view(view)
+            if buffers == 0 or buffers > queue.size or (left > 1 and found.length != BUFFER_BYTES):
+                frame.drop_views()
+                self._breaks(f"it put {found.length} bytes of a frame into one of {buffers} receive buffers")
+                return False
+            left -= 1
             if left == 0:
                 break
-            if take_used(queue, used) != 1:
+            found = self._next_found(pool)
+            if found == cython.NULL:
                 frame.drop_views()
-                return self._breaks(f"of {buffers} receive buffers with a frame it gave some back only")
-        if dropped:
-            self.count.rx_no_slots += 1
-            frame.drop_views()
-            return 0
+                self._breaks(f"of {buffers} receive buffers with a frame it gave some back only")
+                return False
         if frame.length > LONGEST_FRAME:
             self.count.rx_malformed += 1
             frame.drop_views()
-            return 0
-        return self._hand_up(frame, header)
+            return False
+        return True
 
-    def _receive_large(self, pool, used):
-        """A buffer of many slots, of which the frame takes the first ones."""
+    def _take_large(self, pool, found):
+        """A buffer of many slots, of which the frame takes the first ones, and others their places. Whether it is
+        `frame` now."""
+        view: cython.pointer(iobuf_t)
+        rest: cython.pointer(iobuf_t) = found.view
+        after: cython.pointer(iobuf_t)
+        fresh: cython.pointer(iobuf_t)
+        left: uint32_t = found.length - VNET_BYTES
+        needed: uint32_t = 1
+        frame: Chain
+        if left > FIRST_BYTES:
+            needed += (left - FIRST_BYTES + UNIT_BYTES - 1) // UNIT_BYTES
+        fresh = cython.NULL if left > LONGEST_FRAME else self._take_views(pool, needed)
+        if fresh == cython.NULL:
+            if left > LONGEST_FRAME:
+                self.count.rx_malformed += 1
+            else:
+                self.count.rx_no_slots += 1
+            self._offer_large(found.id, rest)
+            return False
+        frame = self._empty_frame()
+        view = fresh
+        while needed:
+            needed -= 1
+            after = rest.next
+            rest.data = rest.slot.memory + (HEADROOM if frame.head == cython.NULL else cython.cast(uint32_t, 0))
+            rest.length = FIRST_BYTES if frame.head == cython.NULL else UNIT_BYTES
+            if rest.length > left:
+                rest.length = left
+            left -= rest.length
+            frame.append_view(rest)
+            rest = after
+            if needed:
+                view = view.next
+        view.next = rest
+        self._offer_large(found.id, fresh)
+        return True
+
+    def _take_views(self, pool, count):
+        """As in a buffer of many slots: the first of 2 KiB, the others of 4; NULL: the pool is exhausted."""
+        first: cython.pointer(iobuf_t) = self._take_view(pool, FRAME_CLASS)
+        last: cython.pointer(iobuf_t) = first
+        if first == cython.NULL:
+            return cython.NULL
+        first.next = cython.NULL
+        while count > 1:
+            count -= 1
+            last.next = self._take_view(pool, UNIT_CLASS)
+            last = last.next
+            if last == cython.NULL:
+                _free_views(first)
+                return cython.NULL
+            last.next = cython.NULL
+        return first
+
+    def _offer_large(self, id, views):
         queue: cython.pointer(virtqueue_t) = cython.address(self.receiving.ring)
         each: uint32_t = self.agreed.buffer_slots
-        first: uint32_t = used.id * each
-        most: uint32_t = BUFFER_BYTES + (each - 1) * UNIT_BYTES
-        length: uint32_t = most if used.whole else used.length
-        table: cython.pointer(uint8_t) = self.receiving.scratch + cython.cast(cython.size_t, first) * 16
-        header: cython.pointer(vnet_header_t) = _header_of(self.posted[first])
-        fresh: cython.pointer(slot_t)[17]
-        lost: cython.bint = False
-        taken: uint32_t = 0
-        needed: uint32_t = 1
-        piece: uint32_t
-        view: cython.pointer(iobuf_t)
-        frame: Chain
-        if length <= VNET_BYTES or length > most:
-            return self._breaks(f"it used {length} bytes of a receive buffer of {most}")
-        if length > BUFFER_BYTES:
-            needed += (length - BUFFER_BYTES + UNIT_BYTES - 1) // UNIT_BYTES
-        while taken < needed:
-            fresh[taken] = take_slot(pool, UNIT_CLASS if taken else FRAME_CLASS, PLACE_DEVICE)
-            if fresh[taken] == cython.NULL:
-                break
-            taken += 1
-        if taken < needed or length - VNET_BYTES > LONGEST_FRAME:
-            if taken < needed:
-                self.count.rx_no_slots += 1
-            else:
-                self.count.rx_malformed += 1
-            while taken:
-                taken -= 1
-                release_slot(fresh[taken])
-            offer(queue, used.id, bus_address(table), each * 16, INDIRECT)
-            return 0
-        frame = self._empty()
-        length -= VNET_BYTES
-        for taken in range(needed):
-            piece = UNIT_BYTES if taken else FIRST_BYTES
-            if piece > length:
-                piece = length
-            length -= piece
-            view = new_iobuf(
-                self.posted[first + taken],
-                self.posted[first + taken].memory + (0 if taken else cython.cast(uint32_t, HEADROOM)),
-                piece,
-            )
-            if view == cython.NULL:
-                release_slot(self.posted[first + taken])
-                lost = True
-            else:
-                frame.append_view(view)
-            self.posted[first + taken] = fresh[taken]
-        self._fill_table(table, first)
-        offer(queue, used.id, bus_address(table), each * 16, INDIRECT)
-        if lost:
-            self.count.rx_no_slots += 1
-            frame.drop_views()
-            return 0
-        return self._hand_up(frame, header)
+        table: cython.pointer(uint8_t) = self.receiving.scratch + cython.cast(cython.size_t, id) * each * 16
+        view: cython.pointer(iobuf_t) = views.next
+        at: uint32_t = 1
+        _entry(queue, table, 0, _header_of(views.slot), BUFFER_BYTES, WRITE | NEXT)
+        while view != cython.NULL:
+            _entry(queue, table, at, view.slot.memory, UNIT_BYTES, WRITE | NEXT if at + 1 < each else WRITE)
+            view = view.next
+            at += 1
+        offer(queue, id, views, bus_address(table), each * 16, INDIRECT)
 
-    def _hand_up(self, frame, header):
-        if not take_offload(
-            header, cython.address(frame.offload), cython.cast(uint32_t, frame.length)
-        ) or not self._agreed_on(cython.address(frame.offload)):
-            self.count.rx_malformed += 1
-            frame.drop_views()
-            return 0
-        self.count.rx_frames += 1
-        self.count.rx_bytes += frame.length
-        if self.receiver is None:
-            self.count.rx_no_receiver += 1
-            frame.drop_views()
-            return 0
-        self.receiver.receive_frame(frame)
-        # The chain is used again unless somebody else holds it. Py_REFCNT() would count the reference of its own
-        # argument; ours and the caller's are two.
-        if cython.cast(cython.pointer(PyObject), frame).ob_refcnt <= 2 and frame.write_slot == cython.NULL:
-            frame.drop_views()
-        else:
-            self.frame = None
-        return 0
-
-    def _agreed_on(self, offload):
-        """5.1.6.4.1: without GUEST_CSUM there are no flags, and only what was negotiated is left to be cut."""
+    def _take_offload(self, header):
+        """Of `frame`; False: it does not fit, or is not what was agreed on."""
+        offload: cython.pointer(offload_t) = cython.address(self.frame.offload)
+        if not take_offload(header, offload, cython.cast(uint32_t, self.frame.length)):
+            return False
+        # 5.1.6.4.1: without GUEST_CSUM there are no flags, and only what was negotiated is left to be cut.
         if not self.agreed.checksums:
             if offload.flags & CHECKSUM_PARTIAL:
                 return False
@@ -455,46 +699,61 @@ class VirtioQueue:
     # --- transmitting
 
     def _reap(self):
+        """Gives back what the device has sent."""
         queue: cython.pointer(virtqueue_t) = cython.address(self.transmitting.ring)
+        view: cython.pointer(iobuf_t)
         used: used_t
         got: cython.int
-        view: cython.pointer(iobuf_t)
-        after: cython.pointer(iobuf_t)
-        while True:
+        if queue.packed == cython.NULL and not queue.in_order:
+            got = used_by_now(queue)
+            if got == 0:
+                return 0
+            if got > 0 and not _reap_split(self, queue, got):
+                got = -1
+        else:
             got = take_used(queue, cython.address(used))
-            if got <= 0:
-                break
-            view = queue.buffers[used.id].views
-            queue.buffers[used.id].views = cython.NULL
-            release(queue, used.id)
-            while view != cython.NULL:
-                after = view.next
-                free_iobuf(view)
-                view = after
-            self.blocked = False
+            if got == 0:
+                return 0
+            while got > 0:
+                view = cython.cast(cython.pointer(iobuf_t), used.held)
+                release(queue, used.id)
+                _sent(self, view)
+                got = take_used(queue, cython.address(used))
+        self.blocked = False
         if got < 0:
             self._breaks("it gave back a frame that it did not have")
         return 0
 
     def transmit(self, frame):
         queue: cython.pointer(virtqueue_t)
-        view: cython.pointer(iobuf_t)
+        view: cython.pointer(iobuf_t) = frame.head
         header: cython.pointer(vnet_header_t)
-        count: uint32_t
-        needed: uint32_t
-        id: uint16_t
-        if not self.works or not self.link_up or frame.length == 0:
+        if not self.sends or view == cython.NULL:
             self.count.tx_link_down += 1
             frame.drop_views()
             return True
         queue = cython.address(self.transmitting.ring)
-        view = frame.head
         # Header and the first view in one descriptor, where there is room (2.7.4.2: no layout is assumed).
         header = own_room(view)
-        count = frame.count + (1 if header == cython.NULL else 0)
-        needed = 1 if count <= TABLE_ENTRIES and queue.indirect else count
+        if header == cython.NULL or view.next != cython.NULL or queue.free == 0:
+            return self._transmit_on(frame, header)
+        put_offload(header, cython.address(frame.offload))
+        self.count.tx_frames += 1
+        self.count.tx_bytes += frame.length
+        offer(queue, take_id(queue), view, bus_address(header), view.length + VNET_BYTES, 0)
+        frame.head = frame.tail = cython.NULL
+        frame.count = 0
+        frame.length = 0
+        return True
+
+    def _transmit_on(self, frame, header):
+        """A frame of several pieces, or one that the ring may have no room for."""
+        queue: cython.pointer(virtqueue_t) = cython.address(self.transmitting.ring)
+        view: cython.pointer(iobuf_t) = frame.head
+        count: uint32_t = frame.count + (1 if header == cython.NULL else 0)
+        needed: uint32_t = 1 if queue.indirect and count <= TABLE_ENTRIES else count
         if needed > queue.free:
-            if count > queue.size:
+            if needed > queue.size:
                 # 2.7.5.3.1, 2.8.17: a chain is not longer than the queue.
                 return not self._flatten(frame) or self.transmit(frame)
             self._reap()
@@ -506,68 +765,59 @@ class VirtioQueue:
                 return False
         self.count.tx_frames += 1
         self.count.tx_bytes += frame.length
-        id = free_id(queue)
+        if header == cython.NULL:
+            header = cython.cast(
+                cython.pointer(vnet_header_t), self.headers + queue.buffers[queue.previous].next * _HEADER_STEP
+            )
+        put_offload(header, cython.address(frame.offload))
         if count == 1:
-            put_offload(header, cython.address(frame.offload))
-            queue.previous = id
-            queue.free -= 1
-            queue.buffers[id].last = id
-            queue.buffers[id].count = 1
-            offer(queue, id, bus_address(header), view.length + VNET_BYTES, 0)
+            offer(queue, take_id(queue), view, bus_address(header), view.length + VNET_BYTES, 0)
+        elif needed == 1:
+            self._offer_table(header, view, count)
         else:
-            if header == cython.NULL:
-                header = cython.cast(cython.pointer(vnet_header_t), self.headers + id * _HEADER_STEP)
-            put_offload(header, cython.address(frame.offload))
-            if needed == 1:
-                self._offer_table(id, header, view, count)
-            else:
-                self._offer_chain(header, view, count)
-        queue.buffers[id].views = view
+            self._offer_chain(header, view, count)
         frame.head = frame.tail = cython.NULL
         frame.count = 0
         frame.length = 0
         return True
 
-    def _offer_table(self, id, header, view, count):
+    def _offer_table(self, header, view, count):
         queue: cython.pointer(virtqueue_t) = cython.address(self.transmitting.ring)
+        id: uint16_t = take_id(queue)
         table: cython.pointer(uint8_t) = self.tables + cython.cast(cython.size_t, id) * TABLE_BYTES
-        at: uint32_t = 0
+        first: cython.pointer(iobuf_t) = view
+        at: uint32_t = 1
         if cython.cast(cython.pointer(uint8_t), header) + VNET_BYTES == view.data:
             _entry(queue, table, 0, header, view.length + VNET_BYTES, NEXT)
             view = view.next
         else:
             _entry(queue, table, 0, header, VNET_BYTES, NEXT)
-        at = 1
-        while at < count:
-            _entry(queue, table, at, view.data, view.length, NEXT if at + 1 < count else 0)
+        while view != cython.NULL:
+            _entry(queue, table, at, view.data, view.length, NEXT if view.next != cython.NULL else 0)
             view = view.next
             at += 1
-        queue.previous = id
-        queue.free -= 1
-        queue.buffers[id].last = id
-        queue.buffers[id].count = 1
-        offer(queue, id, bus_address(table), count * 16, INDIRECT)
-        return id
+        offer(queue, id, first, bus_address(table), count * 16, INDIRECT)
 
     def _offer_chain(self, header, view, count):
+        first: cython.pointer(iobuf_t) = view
         at: uint32_t = 1
         self.pieces[0].address = bus_address(header)
         self.pieces[0].length = VNET_BYTES
         if cython.cast(cython.pointer(uint8_t), header) + VNET_BYTES == view.data:
             self.pieces[0].length += view.length
             view = view.next
-        while at < count:
+        while view != cython.NULL:
             self.pieces[at].address = bus_address(view.data)
             self.pieces[at].length = view.length
             view = view.next
             at += 1
         offer_pieces(
             cython.address(self.transmitting.ring),
+            first,
             self.pieces,
             cython.cast(uint16_t, count),
             cython.cast(uint16_t, count),
         )
-        return 0
 
     def _flatten(self, frame):
         """A copy in as few views as there can be; False: it is dropped."""

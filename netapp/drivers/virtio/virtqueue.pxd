@@ -55,18 +55,18 @@ cdef struct event_t:             # 2.8.14
 
 cdef struct buffer_t:
     # Of a buffer, by its id.
-    iobuf_t* views               # of a frame to transmit, owned while the device has it
+    void* held                   # what it is made of; NULL: the device has no such buffer
     uint16_t next                # the id that is free after this one
-    uint16_t last                # split: its last descriptor; packed: the id
-    uint16_t count               # descriptors of the ring that it takes
+    uint16_t last                # its last descriptor; of a packed queue, and of a free buffer, the id
+    uint16_t count               # descriptors of the ring that it takes; of a free one 1
     uint16_t sequence            # with IN_ORDER: the number of buffers made available before it
-    uint8_t given                # the device has it
 
 cdef struct piece_t:
     uint64_t address
     uint32_t length
 
 cdef struct used_t:
+    void* held
     uint16_t id
     uint32_t length              # bytes written, as the device says
     bint whole                   # skipped by a device with IN_ORDER: used completely (2.7.9, 2.8.8); no length
@@ -129,20 +129,27 @@ cdef class Virtqueue:
 # `length` bytes of `scratch`. Raises MemoryError.
 cdef Virtqueue make_virtqueue(uint16_t size, uint64_t features, size_t scratch_bytes)
 # A buffer of some descriptors of the ring, of which the first `readable` are the device's to read. The ring has room.
-cdef uint16_t offer_pieces(virtqueue_t* queue, piece_t* pieces, uint16_t count, uint16_t readable) noexcept
+cdef void offer_pieces(
+    virtqueue_t* queue, void* held, piece_t* pieces, uint16_t count, uint16_t readable
+) noexcept
 cdef int take_of_batch(virtqueue_t* queue, used_t* used) noexcept
+cdef void release_chain(virtqueue_t* queue, uint16_t id) noexcept
 
-cdef inline uint16_t free_id(virtqueue_t* queue) noexcept:
-    """The id that is next; there is one."""
-    return queue.buffers[queue.previous].next
+cdef inline uint16_t take_id(virtqueue_t* queue) noexcept:
+    """For a buffer of one descriptor; `free` is not 0."""
+    cdef uint16_t id = queue.buffers[queue.previous].next
+    queue.previous = id
+    queue.free -= 1
+    return id
 
-cdef inline void offer(virtqueue_t* queue, uint16_t id, uint64_t address, uint32_t length, uint16_t flags) noexcept:
-    """Makes the buffer available, of one descriptor. Its id was free_id(), and `previous` and `free` tell so; or it was
-    taken back, and not released."""
+cdef inline void offer(
+    virtqueue_t* queue, uint16_t id, void* held, uint64_t address, uint32_t length, uint16_t flags
+) noexcept:
+    """Makes a buffer of one descriptor available. Its id comes from take_id(), or it was taken back and not released."""
     cdef buffer_t* buffer = &queue.buffers[id]
     cdef split_descriptor_t* descriptor
     cdef packed_descriptor_t* packed
-    buffer.given = True
+    buffer.held = held
     if queue.in_order:
         buffer.sequence = queue.added
         queue.order[queue.added & queue.mask] = id
@@ -202,14 +209,15 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
     if id >= queue.size:
         return -1
     buffer = &queue.buffers[id]
-    if not buffer.given:
+    if buffer.held == NULL:
         return -1
     if queue.in_order and buffer.sequence != queue.taken:
         queue.named.id = <uint16_t>id
         queue.named.length = length
         queue.named.whole = False
         return take_of_batch(queue, used)
-    buffer.given = False
+    used.held = buffer.held
+    buffer.held = NULL
     queue.taken = index_add(queue.taken, 1)
     if queue.packed != NULL:
         queue.next_used += buffer.count
@@ -223,7 +231,17 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
 
 cdef inline void release(virtqueue_t* queue, uint16_t id) noexcept:
     """The buffer's id and descriptors are free again; it was taken back."""
-    cdef buffer_t* buffer = &queue.buffers[id]
     queue.buffers[queue.last].next = id
-    queue.last = buffer.last
-    queue.free += buffer.count
+    if queue.buffers[id].count != 1:
+        release_chain(queue, id)
+        return
+    queue.last = id
+    queue.free += 1
+
+cdef inline int used_by_now(virtqueue_t* queue) noexcept:
+    """Of a split queue without IN_ORDER: how many elements of the used ring are to be looked at; -1: more than buffers
+    that the device has."""
+    queue.seen = acquire16(&queue.used.index)
+    if index_sub(queue.seen, queue.taken) > index_sub(queue.published, queue.taken):
+        return -1
+    return index_sub(queue.seen, queue.taken)

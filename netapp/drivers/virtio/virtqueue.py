@@ -72,8 +72,8 @@ def make_virtqueue(size, features, scratch_bytes):
     return made
 
 
-def offer_pieces(queue, pieces, count, readable):
-    id: uint16_t = free_id(queue)
+def offer_pieces(queue, held, pieces, count, readable):
+    id: uint16_t = queue.buffers[queue.previous].next
     at: uint16_t = id
     flags: uint16_t
     first_flags: uint16_t = 0
@@ -82,7 +82,7 @@ def offer_pieces(queue, pieces, count, readable):
     split: cython.pointer(split_descriptor_t)
     packed: cython.pointer(packed_descriptor_t)
     first: cython.pointer(packed_descriptor_t) = cython.NULL
-    buffer.given = True
+    buffer.held = held
     buffer.count = count
     if queue.in_order:
         buffer.sequence = queue.added
@@ -124,7 +124,14 @@ def offer_pieces(queue, pieces, count, readable):
         queue.fresh = index_add(queue.fresh, count)
         queue.added = index_add(queue.added, 1)
         queue.published = queue.added
-    return id
+
+
+def release_chain(queue, id):
+    buffer: cython.pointer(buffer_t) = cython.address(queue.buffers[id])
+    queue.free += buffer.count
+    queue.last = buffer.last
+    buffer.count = 1
+    buffer.last = id
 
 
 def take_of_batch(queue, used):
@@ -137,7 +144,8 @@ def take_of_batch(queue, used):
             return -1
     id = queue.order[queue.taken & queue.mask]
     buffer = cython.address(queue.buffers[id])
-    buffer.given = False
+    used.held = buffer.held
+    buffer.held = cython.NULL
     queue.taken = index_add(queue.taken, 1)
     queue.batch -= 1
     if queue.packed != cython.NULL:
