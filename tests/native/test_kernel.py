@@ -69,7 +69,7 @@ def test_arguments_are_the_words_of_the_command_line(program: Path) -> None:
     [
         ("null-call", "call of NULL at address 0x0"),
         ("null-write", "write through NULL at address 0x8"),
-        ("stack", r"stack overflow \(1024 KiB\) at address 0x[0-9a-f]+"),
+        ("stack", r"stack overflow \(8192 KiB\) at address 0x[0-9a-f]+"),
         ("write-code", "write to code at address 0x[0-9a-f]+"),
         ("write-constant", "write to read-only memory at address 0x[0-9a-f]+"),
         ("run-data", "execution of data at address 0x[0-9a-f]+"),

@@ -143,28 +143,27 @@ trap_stubs:                             /* 16 bytes for each vector */
         .endif
         pushq $vector
         .if vector < 32
-        jmp exception
+        jmp exception_common
         .else
-        jmp interrupt
+        jmp interrupt_common
         .endif
         vector = vector + 1
         .endr
 
-exception:
+/* Neither touches a vector register: who is interrupted has nothing else to lose. */
+exception_common:
         cld
         registers_push
         movq %rsp, %rdi
-        call panic_trap
-        ud2
+        call exception
+        jmp return
 
-/* Only netapp_idle() and netapp_interrupts_take() are ever interrupted, and the compiler knows which registers a call
- * of theirs may change; vector registers are not touched. */
-interrupt:
+interrupt_common:
         cld
         registers_push
         movq 15 * 8(%rsp), %rdi
         call interrupts_note
-        .irp number, 15, 14, 13, 12, 11, 10, 9, 8
+return: .irp number, 15, 14, 13, 12, 11, 10, 9, 8
         popq %r\number
         .endr
         popq %rbp

@@ -87,10 +87,12 @@ void pages_zero(void *memory, uint64_t bytes);
 enum { MAP_ABSENT = 0, MAP_READ = 1, MAP_WRITE = 2, MAP_CODE = 4, MAP_DEVICE = 8 };     /* MAP_WRITE and others imply READ */
 void paging_start(void);
 int paging_map(uint64_t address, uint64_t bytes, int access);       /* -1: no memory for tables */
-#define STACK_BYTES (1UL << 20)                /* of the program: what CPython's limit of recursion needs, twice */
-#define STACK_GUARD (64UL << 10)               /* below it, absent: larger than any frame */
-extern uint64_t stack_low, stack_high;
-void stack_start(void);
+int paging_put(uint64_t address);               /* a zeroed page of memory there, elsewhere than at its own. -1: none */
+
+/* stack.c: the program's stack, at addresses where there is no memory; it gets pages as it grows, to Linux's limit */
+#define STACK_HIGH 0x7ffffffff000UL
+#define STACK_BYTES (8UL << 20)
+int stack_grow(uint64_t address);               /* where a page is missing; 0: not there, or there is no memory */
 uint64_t stack_fill(void);                      /* arguments and auxiliary vector; the address for rsp */
 
 /* traps.c, entry.S */
@@ -98,6 +100,7 @@ struct frame {                                  /* as entry.S pushes it */
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
+#define PAGE_FAULT 14
 void traps_start(void);
 
 /* interrupts.c, apic.c */
@@ -159,7 +162,7 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));      
 
 /* panic.c */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void panic_trap(struct frame *frame) __attribute__((noreturn));
+void panic_trap(const struct frame *frame) __attribute__((noreturn));
 void panic_traceback(void);                     /* Python's, if there is one */
 void refuse(int status, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));     /* to start: one line */
 

@@ -1,5 +1,6 @@
-/* Page tables. Everything is identity-mapped and nothing both writable and executable; page 0 and the guards below
- * stacks are absent, so that a call of NULL, and a stack that overflows, are seen. CR0.WP makes ring 0 obey. */
+/* Page tables. Everything but the program's stack is identity-mapped, and nothing is both writable and executable; page 0
+ * and what is below stacks is absent, so that a call of NULL, and a stack that overflows, are seen. CR0.WP makes ring 0
+ * obey. */
 #include <elf.h>
 
 #include "machine.h"
@@ -53,14 +54,19 @@ static uint64_t *split(uint64_t *entry) {
     return table;
 }
 
+/* The entry for the 2 MiB in which the address lies. NULL: no memory. */
+static uint64_t *large_entry(uint64_t address) {
+    uint64_t *upper = below(page_tables, address >> 39 & 511);
+    uint64_t *lower = upper == NULL ? NULL : below(upper, address >> 30 & 511);
+    return lower == NULL ? NULL : &lower[address >> 21 & 511];
+}
+
 int paging_map(uint64_t address, uint64_t bytes, int access) {
     uint64_t end = round_up(address + bytes, PAGE);
     for (address = round_down(address, PAGE); address < end;) {
-        uint64_t *upper = below(page_tables, address >> 39 & 511);
-        uint64_t *lower = upper == NULL ? NULL : below(upper, address >> 30 & 511);
-        if (lower == NULL)
+        uint64_t *entry = large_entry(address);
+        if (entry == NULL)
             return -1;
-        uint64_t *entry = &lower[address >> 21 & 511];
         if (address % LARGE_PAGE == 0 && end - address >= LARGE_PAGE && !(*entry & PRESENT && !(*entry & LARGE))) {
             *entry = access == MAP_ABSENT ? 0 : address | LARGE | bits(access);
             address += LARGE_PAGE;
@@ -73,6 +79,16 @@ int paging_map(uint64_t address, uint64_t bytes, int access) {
         }
     }
     __asm__ volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" : : : "rax", "memory");
+    return 0;
+}
+
+int paging_put(uint64_t address) {
+    uint64_t *entry = large_entry(address), *table = entry == NULL ? NULL : split(entry);
+    void *frame = table == NULL ? NULL : pages_take(1);
+    if (frame == NULL)
+        return -1;
+    pages_zero(frame, PAGE);
+    table[address >> 12 & 511] = (uint64_t)frame | bits(MAP_WRITE);
     return 0;
 }
 

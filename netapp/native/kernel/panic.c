@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #define NULL_AREA PAGE
+#define STACK_GUARD (1UL << 20)         /* what misses the stack by less is an overflow */
 #define FETCH 16                        /* bits of a page fault's error code */
 #define WRITE 2
 #define PROTECTED 1
@@ -32,8 +33,10 @@ void panic_traceback(void) {
 static int within(uint64_t address, uint64_t start, uint64_t end) { return address >= start && address < end; }
 
 static void print_page_fault(const struct frame *frame, uint64_t address) {
-    if (within(address, stack_low - STACK_GUARD, stack_low))
+    if (within(address, STACK_HIGH - STACK_BYTES - STACK_GUARD, STACK_HIGH - STACK_BYTES))
         print("stack overflow (%lu KiB)", STACK_BYTES / 1024);
+    else if (within(address, STACK_HIGH - STACK_BYTES, STACK_HIGH))
+        print("no memory for the stack");
     else if (within(address, (uint64_t)call_stack_low - PAGE, (uint64_t)call_stack_low))
         print("stack overflow in a system call");
     else if (frame->error & FETCH)
@@ -49,7 +52,7 @@ static void print_page_fault(const struct frame *frame, uint64_t address) {
     print(" at address 0x%lx", address);
 }
 
-void panic_trap(struct frame *frame) {
+void panic_trap(const struct frame *frame) {
     static int again;
     uint64_t address;
     __asm__ volatile("mov %%cr2, %0" : "=r"(address));
@@ -59,7 +62,7 @@ void panic_trap(struct frame *frame) {
         netapp_power_off(NETAPP_PANIC);
     }
     print("\nnetapp: panic: ");
-    if (frame->vector == 14)
+    if (frame->vector == PAGE_FAULT)
         print_page_fault(frame, address);
     else
         print("%s", names[frame->vector & 31]);
@@ -69,8 +72,8 @@ void panic_trap(struct frame *frame) {
     print("  rsi %016lx  rdi %016lx  rbp %016lx  cr2 %016lx\n", frame->rsi, frame->rdi, frame->rbp, address);
     print("  r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n", frame->r8, frame->r9, frame->r10, frame->r11);
     print("  r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n", frame->r12, frame->r13, frame->r14, frame->r15);
-    if (within(frame->rsp, stack_low, stack_high - 8))      /* who called, where the callee pushed nothing yet */
-        print("  on the stack: %016lx\n", *(uint64_t *)frame->rsp);
+    if (frame->vector == PAGE_FAULT && frame->error & FETCH && within(frame->rsp, STACK_HIGH - STACK_BYTES, STACK_HIGH))
+        print("  called from before %016lx\n", *(uint64_t *)frame->rsp);
     panic_traceback();
     netapp_power_off(NETAPP_PANIC);
 }

@@ -8,14 +8,8 @@
 extern char __ehdr_start[];
 extern void _start(void);
 
-uint64_t stack_low, stack_high;
-
-void stack_start(void) {
-    uint64_t memory = (uint64_t)pages_take((STACK_GUARD + STACK_BYTES) / PAGE);
-    if (memory == 0 || paging_map(memory, STACK_GUARD, MAP_ABSENT) < 0)
-        refuse(NETAPP_NO_MEMORY, "too little memory: none for a stack of %lu KiB", STACK_BYTES / 1024);
-    stack_low = memory + STACK_GUARD;
-    stack_high = stack_low + STACK_BYTES;
+int stack_grow(uint64_t address) {
+    return address >= STACK_HIGH - STACK_BYTES && address < STACK_HIGH && paging_put(round_down(address, PAGE)) == 0;
 }
 
 /* Splits at blanks, except within quotes, which go. In place; the text becomes the arguments. */
@@ -63,7 +57,7 @@ uint64_t stack_fill(void) {
         {AT_NULL, {0}},                 /* no AT_SYSINFO_EHDR: the C library makes system calls */
     };
     /* argc, arguments, NULL, no environment, NULL, vector */
-    uint64_t *top = (uint64_t *)stack_high - 2 - sizeof vector / 8 - (uint64_t)count - 3;
+    uint64_t *top = (uint64_t *)STACK_HIGH - 2 - sizeof vector / 8 - (uint64_t)count - 3;
     top = (uint64_t *)round_down((uint64_t)top, 16);
     top[0] = (uint64_t)count;
     memcpy(top + 1, words, (uint64_t)count * 8);

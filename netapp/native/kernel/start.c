@@ -21,7 +21,6 @@ void kernel_start(uint32_t magic, uint64_t information) {
     clock_start();
     apic_calibrate();
     entropy_start();
-    stack_start();
     system_calls_start();
     program_start(stack_fill());
 }

@@ -9,6 +9,7 @@
 #define TASK 0x18
 #define INTERRUPT_GATE 0x8e
 #define STACK_TOTAL 16384
+#define PRESENT 1                       /* of its error code: the page is there, but not for this */
 
 /* Interrupts, exceptions, and those that may come at any time (NMI, double fault, machine check) each have a stack, so
  * that none of them overwrites what another one is in. */
@@ -54,4 +55,13 @@ void traps_start(void) {
     msr_write(STAR, (uint64_t)CODE << 32);      /* the segments of ring 0, for which the program is no other */
     msr_write(LSTAR, (uint64_t)system_call_entry);
     msr_write(FMASK, FMASK_VALUE);
+}
+
+/* Called by entry.S. Who is interrupted goes on where this returns. */
+void exception(struct frame *frame);
+void exception(struct frame *frame) {
+    uint64_t address;
+    __asm__ volatile("mov %%cr2, %0" : "=r"(address));
+    if (frame->vector != PAGE_FAULT || frame->error & PRESENT || !stack_grow(address))
+        panic_trap(frame);
 }
