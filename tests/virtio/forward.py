@@ -1,6 +1,6 @@
 """A run for callgrind: frames that the driver receives from the model, 32 a turn, and sends back (bench.forwarder).
 
-    python -m tests.virtio.forward FEATURES
+python -m tests.virtio.forward FEATURES
 """
 
 import ctypes

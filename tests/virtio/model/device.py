@@ -374,14 +374,15 @@ class Device:
         for buffer, _ in done:
             if buffer.readable:
                 ring.unchanged(buffer)
-        if not self.faults.use(ring, done):
+        wrong = self.faults.use(ring, done)
+        if not wrong:
             # One entry may stand for many where those before the last were used to the last byte (2.7.9).
             if ring.in_order and any(buffer.capacity != length for buffer, length in done[:-1]):
                 for entry in done:
                     ring.use([entry])
             else:
                 ring.use(done)
-        if self.faults.always_interrupt or ring.wants_interrupt(old):
+        if wrong or self.faults.always_interrupt or ring.wants_interrupt(old):
             self.interrupt(queue)
         return True
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS = {
     # rings, when buffers are given back
     "used-index-jump": "the used index moves past what there is; packed: a descriptor is used twice",
-    "used-index-back": "the used index moves back",
+    "used-index-back": "the used index moves back; of a split ring only",
     "used-unknown-id": "an id that the driver never gave",
     "used-huge-id": "an id of 0xffff (0xffffffff in a split ring)",
     "used-twice": "the id of a buffer that was given back already",
@@ -65,7 +65,7 @@ class Faults:
         reset_reads: int = 0,
         always_interrupt: bool = False,
     ) -> None:
-        """`slow`: buffers are given back after so many turns, from and to, and so out of order; `shuffled`: out of order
+        """`slow`: buffers are given back after so many turns, from and to, hence out of order; `shuffled`: out of order
         within a turn; `reset_reads`: how often status is read before a reset is done; `always_interrupt`: whether the
         driver wants it or not, as is allowed."""
         for kind in rates or ():
@@ -113,18 +113,15 @@ class Faults:
         if not self.active:
             return False
         if self.hit("used-index-jump"):
-            jump = getattr(ring, "jump", None)
-            if jump is None:
+            if hasattr(ring, "jump"):
+                ring.jump(self.random.choice((ring.size + 1, 0x8000)))
+            else:
                 ring.use(done)
                 ring.write_used(done[-1][0].id, 0)
-            else:
-                jump(self.random.choice((ring.size + 1, 0x8000)))
             return True
-        if self.hit("used-index-back"):
+        if hasattr(ring, "jump") and self.hit("used-index-back"):
             ring.use(done)
-            jump = getattr(ring, "jump", None)
-            if jump is not None:
-                jump(-1 - len(done))
+            ring.jump(-1 - len(done))
             return True
         for kind, wrong in (("used-unknown-id", self._unknown(ring)), ("used-huge-id", self._huge(ring))):
             if self.hit(kind):

@@ -148,8 +148,9 @@ class SplitRing(Ring):
         self._used_words[1] = self.used % _POSITIONS
 
     def jump(self, count: int) -> None:
-        """Moves the used index without entries."""
-        self._used_words[1] = (self.used + count) % _POSITIONS
+        """Moves the used index without entries, for good."""
+        self.used += count
+        self._used_words[1] = self.used % _POSITIONS
 
     def wants_interrupt(self, old: int) -> bool:
         flags = self._available[0]
