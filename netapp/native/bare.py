@@ -15,6 +15,10 @@ from netapp.node.platform import Platform
 
 _log = logging.getLogger("netapp.native")
 
+_MIB = 1 << 20
+_LEAST_POOL, _LEAST_REST = 4 * _MIB, 3 * _MIB
+_REST = 8  # of what is free, this part is not the pool's
+
 # Ctrl-C, as a terminal sends it, and Ctrl-D.
 _ENDS = frozenset(b"\x03\x04")
 
@@ -41,6 +45,17 @@ class Bare:
             yield
         finally:
             self.platform.interrupts.detach(console.source)
+
+    def pool_bytes(self, asked: int) -> int:
+        """How large the buffer pool can be, where an appliance asks for so much. Beside it there must be room for what is
+        no packet: connections, tables, Python. MemoryError: too little for any pool."""
+        free = native.memory()[1]
+        room = (free - max(free // _REST, _LEAST_REST)) // _MIB * _MIB
+        if room < _LEAST_POOL:
+            raise MemoryError(f"{free // _MIB} MiB of memory are free, too few for packets: give the machine more")
+        if room < asked:
+            _log.info("a pool of %d MiB, not %d, is what the memory allows", room // _MIB, asked // _MIB)
+        return min(asked, room)
 
     def check(self) -> None:
         """Raises what ended it, if that was not the user: nothing else does."""
