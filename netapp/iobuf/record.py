@@ -121,6 +121,8 @@ def _append_both(reply: Chain, record: Record, start: uint64_t, behind: uint64_t
 
 def append_record(reply: Chain, record: Record, start: uint64_t, behind: uint64_t):
     length: uint64_t
+    at: cython.pointer(uint8_t)
+    end: cython.pointer(uint8_t)
     if reply is None or record is None or record.slot == cython.NULL:
         raise TypeError("append_record() takes a chain and a record that is laid out")
     if record.rest is not None:
@@ -130,4 +132,11 @@ def append_record(reply: Chain, record: Record, start: uint64_t, behind: uint64_
     length = record.begun - (start + behind)
     if length <= COPY_BREAK:
         return reply.write_from(record.text + start, length) == 0
+    # What the device will read at the turn's end is fetched while other requests are worked on; the first two lines
+    # the look-up has read, for the key.
+    at = record.text + 128
+    end = record.text + record.begun
+    while at < end:
+        prefetch_two(at)
+        at += 128
     return _refer(reply, record, start, length)
