@@ -212,7 +212,7 @@ class Device:
         self._zero_read = False
         self._reset_reads = self.faults.reset_reads if self._old_status else 0
         self.resets += 1
-        self.memory.look_again()
+        self.memory.forget()
         if self.wires is not None:
             self.wires.was_reset()
         self.cleared()

@@ -7,9 +7,12 @@ looked up first, in the regions that a test names or else in the process's mappi
 from __future__ import annotations
 
 import ctypes
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
+
+_MAPPING = re.compile("^([0-9a-f]+)-([0-9a-f]+) r(.)", re.MULTILINE)
 
 
 class Memory:
@@ -34,15 +37,15 @@ class Memory:
                     ends.append(end)
             self._ranges[written] = starts, ends
 
-    def look_again(self) -> None:
+    def _look_again(self) -> None:
         if not self._fixed:
-            ranges = []
-            for line in Path("/proc/self/maps").read_text().splitlines():
-                where, rights, _ = line.split(maxsplit=2)
-                start, end = (int(number, 16) for number in where.split("-"))
-                if rights[0] == "r":
-                    ranges.append((start, end, rights[1] == "w"))
-            self._set(ranges)
+            found = _MAPPING.findall(Path("/proc/self/maps").read_text())
+            self._set([(int(start, 16), int(end, 16), right == "w") for start, end, right in found])
+
+    def forget(self) -> None:
+        """What was unmapped since is not covered any more."""
+        if not self._fixed:
+            self._set([])
 
     def _inside(self, address: int, length: int, written: bool) -> bool:
         starts, ends = self._ranges[written]
@@ -52,7 +55,7 @@ class Memory:
     def covers(self, address: int, length: int, written: bool) -> bool:
         if self._inside(address, length, written):
             return True
-        self.look_again()
+        self._look_again()
         return self._inside(address, length, written)
 
     @staticmethod
