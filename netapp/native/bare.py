@@ -47,8 +47,8 @@ class Bare:
             self.platform.interrupts.detach(console.source)
 
     def pool_bytes(self, asked: int) -> int:
-        """How large the buffer pool can be, where an appliance asks for so much. Beside it there must be room for what is
-        no packet: connections, tables, Python. MemoryError: too little for any pool."""
+        """How large the buffer pool can be, where an appliance asks for so much; there must be room for connections,
+        tables and Python, too. MemoryError: too little for any pool."""
         free = native.memory()[1]
         room = (free - max(free // _REST, _LEAST_REST)) // _MIB * _MIB
         if room < _LEAST_POOL:

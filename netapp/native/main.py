@@ -12,9 +12,10 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import _netapp_image  # type: ignore[import-not-found]
 
@@ -25,6 +26,10 @@ from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.console import banner, closing_line, reason, set_up_logging
 from netapp.node.node import Node
+
+if TYPE_CHECKING:
+    from netapp.native.bare import Bare
+    from netapp.native.process import Process
 
 _log = logging.getLogger("netapp.native")
 
@@ -67,12 +72,25 @@ def _options(config: type, baked: Sequence[str], given: Sequence[str], title: st
     return made(config, values_of(config, baked, title) | values_of(config, given, title))
 
 
-def _serve(options: ImageOptions, appliance: Appliance) -> None:
-    """Until it is told to end."""
+def _machine(options: ImageOptions) -> AbstractContextManager[Bare | Process]:
+    """Only that which it is is imported."""
+    if is_native():
+        from netapp.native.bare import bare
+
+        return bare()
     from netapp.native.process import process
 
-    with process(options) as machine:
-        config = NodeConfig(interfaces=(options.interface(),), routes=options.routes())
+    return process(options)
+
+
+def _serve(options: ImageOptions, appliance: Appliance) -> None:
+    """Until it is told to end."""
+    with _machine(options) as machine:
+        config = NodeConfig(
+            interfaces=(options.interface(),),
+            routes=options.routes(),
+            pool_bytes=machine.pool_bytes(appliance.pool_bytes()),
+        )
         node = Node(machine.platform, machine.device, appliance, config)
         try:
             node.start()

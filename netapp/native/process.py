@@ -32,6 +32,10 @@ class Process:
         self.device.when_removed = end
         return Signals(self.interrupts, end)
 
+    def pool_bytes(self, asked: int) -> int:
+        """What an appliance asks for: Linux has memory when it is touched."""
+        return asked
+
     def check(self) -> None:
         """Raises what ended it, if that was not the user."""
         if self.device.gone:

@@ -1,0 +1,76 @@
+"""An appliance that ends its machine, in one of several ways."""
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from netapp.node.appliance import Appliance
+
+
+def recurse() -> None:
+    """As deep as Python lets it, by functions in C that take much of the stack."""
+
+    class Compared:
+        def __lt__(self, other: object) -> bool:
+            return bool(sorted([self, other])[0])  # type: ignore[type-var]
+
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    for function in (lambda: repr(nested), lambda: Compared() < Compared()):
+        try:
+            function()
+        except RecursionError:
+            print("too deep")
+
+
+def do_without() -> None:
+    """What this machine has not, a program may ask for."""
+    for function in (
+        threading.Thread(target=print).start,
+        lambda: open("/etc/passwd"),
+        lambda: open("/new", "w"),
+        os.pipe,
+    ):
+        try:
+            function()
+        except (OSError, RuntimeError) as error:
+            print(error)
+
+
+def fill() -> None:
+    held = []
+    while True:
+        held.append(bytearray(1 << 20))
+
+
+WAYS: dict[str, Callable[[], object]] = {
+    "null": faulthandler._read_null,  # type: ignore[attr-defined]
+    "stack": faulthandler._stack_overflow,  # type: ignore[attr-defined]
+    "abort": faulthandler._sigabrt,  # type: ignore[attr-defined]
+    "call": os.setsid,
+    "fill": fill,
+    "recurse": recurse,
+    "without": do_without,
+    "exit": lambda: sys.exit(5),
+}
+
+
+class Crash(Appliance):
+    """End this machine."""
+
+    @dataclass(frozen=True)
+    class Options(Appliance.Options):
+        way: str = field(default="null", metadata={"help": "how", "choices": tuple(WAYS)})
+
+    options: Options
+
+    def start(self) -> None:
+        self.take(WAYS[self.options.way])
+
+    def take(self, way: Callable[[], object]) -> None:
+        way()
+        self.node.stop()
