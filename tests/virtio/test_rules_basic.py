@@ -317,3 +317,44 @@ def a_receive_buffer_is_written():
     bare.arena.write(address, b"mine")
     bare.link.arrive(bytes(60))
     return bare
+
+
+@breaks("buffer-overlap")
+def a_receive_buffer_twice():
+    bare = Bare(SPLIT).steps()
+    (address,) = bare.post(2048)
+    bare.rx.add([], [(address + 1024, 2048)])
+    bare.rx.publish()
+    bare.notify(bare.rx)
+    return bare
+
+
+@breaks("buffer-overlap")
+def a_frame_that_is_on_its_way_is_received_into():
+    bare = in_flight(PACKED)
+    bare.rx.add([], [(bare.arena.address + bare.arena._used - 500, 2048)])
+    bare.rx.publish()
+    bare.notify(bare.rx)
+    return bare
+
+
+@breaks("buffer-overlap")
+def what_is_received_into_is_transmitted():
+    bare = Bare(SPLIT).steps()
+    (address,) = bare.post(2048)
+    bare.tx.add([(address, 100)])
+    bare.tx.publish()
+    bare.notify(bare.tx)
+    return bare
+
+
+def test_a_frame_may_be_transmitted_twice_at_once():
+    bare = in_flight(SPLIT)
+    ring = bare.device.queues[1].ring
+    assert ring is not None
+    (buffer,) = ring.outstanding.values()
+    bare.tx.add(buffer.readable)
+    bare.tx.publish()
+    bare.notify(bare.tx)
+    bare.pump()
+    assert len(bare.link.sent) == 0 and not bare.broken

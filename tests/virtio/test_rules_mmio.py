@@ -130,3 +130,23 @@ def does_not_acknowledge():
     for _ in range(1000):
         bare.model.turn()
     return bare
+
+
+@breaks("mmio-ready-back")
+def does_not_look_whether_a_queue_has_stopped():
+    bare = Bare()
+    bare.negotiate()
+    bare.queue(0)
+    bare.registers.write32(mmio.QUEUE_READY, 0)
+    bare.registers.write32(mmio.QUEUE_NUM, 8)
+    return bare
+
+
+def test_a_queue_that_was_stopped_is_set_up_anew():
+    bare = Bare()
+    bare.negotiate()
+    bare.queue(0)
+    bare.registers.write32(mmio.QUEUE_READY, 0)
+    assert bare.registers.read32(mmio.QUEUE_READY) == 0
+    bare.queue(0)
+    assert not bare.broken

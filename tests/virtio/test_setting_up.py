@@ -176,7 +176,7 @@ def test_the_command_for_pairs_of_queues(fault, kind):
 def test_another_device_after_a_reset_is_not_taken_for_the_same():
     with echoing(BASE) as running:
         running.echo(payload(2000))
-        running.machine.device.configuration[0:6] = b"\2another"[:6]
+        running.machine.device.configuration.data[0:6] = b"\2another"[:6]
         running.machine.device.needs_reset()
         running.simulation.settle()
         assert not running.card.works

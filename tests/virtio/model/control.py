@@ -91,13 +91,13 @@ class Control:
             self.receive_modes[_RX_MODES[command]] = data[0]
         elif kind == MAC and command:
             self.mac = data
-            device.configuration[:6] = data
+            device.configuration.data[:6] = data
         elif kind == MAC:
             return self._tables(data)
         elif kind == VLAN:
             (self.vlans.add if command == 0 else self.vlans.discard)(int.from_bytes(data, "little"))
         elif kind == ANNOUNCE:
-            device.configuration[6] &= ~2
+            device.configuration.data[6] &= ~2
         elif kind == MQ:
             return self._set_pairs(int.from_bytes(data, "little"))
         elif kind == GUEST_OFFLOADS:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from tests.virtio.model import features as feature_bits
+from tests.virtio.model.configuration import ConfigurationSpace, Field
+from tests.virtio.model.exposed import Exposed
 from tests.virtio.model.faults import Faults
 from tests.virtio.model.memory import Memory
 from tests.virtio.model.packed import PackedRing
@@ -17,16 +19,6 @@ from tests.virtio.model.split import SplitRing
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, NEEDS_RESET, FAILED = 1, 2, 4, 8, 64, 128
 _STEPS = (ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK)
 USED_BUFFERS, CONFIGURATION_CHANGED = 1, 2
-
-
-class Field(NamedTuple):
-    """Of the device-specific configuration."""
-
-    name: str
-    offset: int
-    width: int
-    times: int
-    needs: tuple[str, ...]
 
 
 class Clock(Protocol):
@@ -85,14 +77,13 @@ class Device:
     ) -> None:
         self.offered = offered
         self.device_type = device_type
-        self.fields = {field.offset + i * field.width: field for field in fields for i in range(field.times)}
         self.clock = clock
         self.faults = faults or Faults()
         self.rules = Rules()
         self.memory = memory or Memory()
         self.queues = [Queue(index, size) for index, size in enumerate(queue_sizes)]
-        self.configuration = bytearray(max(self.fields) + 8 if self.fields else 0)
-        self.generation = 0
+        self.configuration = ConfigurationSpace(fields, self)
+        self.exposed = Exposed(self.rules)
         self.wires: Wires | None = None
         self.waits_for_reset = False
         self.resets = 0
@@ -117,7 +108,8 @@ class Device:
         self._features_read = False
         self._status_read = True
         self._zero_read = True
-        self._reading = ""
+        self.configuration.reading = ""
+        self.exposed.clear()
 
     # --- features --------------------------------------------------------------------------------------------------
 
@@ -197,7 +189,7 @@ class Device:
             self.negotiated()
         if added & DRIVER_OK and not self._refused:
             check(self._status_read, "init-features-read")
-            self._check_generation()
+            self.configuration.check_generation()
             self.status |= value
             self._started()
             return
@@ -239,38 +231,13 @@ class Device:
 
     # --- the device-specific configuration -------------------------------------------------------------------------
 
-    def read_configuration(self, offset: int, width: int, rule: str) -> int:
-        field = self.fields.get(offset)
-        if field is None:
-            inside = offset + width <= len(self.configuration) and any(
-                at <= offset < at + known.width for at, known in self.fields.items()
-            )
-            self.rules.fail(rule if inside else "config-beyond", f"{width} bytes at {offset}")
-            return 0
-        # 64 bits are read as two of 32.
-        self.rules.check(width == min(field.width, 4), rule, f"{width} bytes of {field.name}")
-        if field.needs:
-            self.rules.check(any(self.offers(name) for name in field.needs), "config-optional", field.name)
-        if field.times > 1:
-            self._reading = {"": "without", "before": "between", "late": "between"}.get(self._reading, self._reading)
-        self.faults.configuration_read(self)
-        return int.from_bytes(self.configuration[offset : offset + width], "little")
-
-    def write_configuration(self, offset: int, width: int, value: int) -> None:
-        self.rules.fail("net-config-write", f"{width} bytes at {offset}")
-
     def read_generation(self) -> int:
-        self._reading = {"without": "late", "late": "late"}.get(self._reading, "before")
-        return self.generation & 0xFF
+        return self.configuration.read_generation()
 
-    def _check_generation(self) -> None:
-        said = {"without": "not read", "late": "not read before", "between": "not read after"}.get(self._reading, "")
-        self.rules.check(not said, "config-generation", f"the generation was {said}")
-
-    def change_configuration(self, offset: int, data: bytes, tell: bool = True) -> None:
-        self.configuration[offset : offset + len(data)] = data
-        self.generation += 1
-        if tell and self.status & DRIVER_OK and self.wires is not None:
+    def change_configuration(self, offset: int, data: bytes) -> None:
+        """The driver is told once it runs."""
+        self.configuration.change(offset, data)
+        if self.status & DRIVER_OK and self.wires is not None:
             self.wires.interrupt(None)
 
     # --- queues ----------------------------------------------------------------------------------------------------
@@ -294,7 +261,7 @@ class Device:
         known = {name: self.has(name) for name in ("EVENT_IDX", "INDIRECT_DESC", "IN_ORDER")}
         make = PackedRing if self.has("RING_PACKED") else SplitRing
         try:
-            queue.ring = make(areas, known, self.memory, self.rules)
+            queue.ring = make(areas, known, self.memory, self.rules, self.exposed)
         except Broken:
             queue.broken = True
             self.needs_reset()
@@ -310,6 +277,8 @@ class Device:
     def disable(self, queue: Queue) -> None:
         """Its ring is not looked at any more."""
         if queue.ring is not None:
+            for buffer in queue.ring.outstanding.values():
+                self.exposed.remove(buffer.readable, buffer.writable)
             queue.ring.release()
         broken = queue.broken
         queue.clear()

@@ -46,6 +46,7 @@ class MmioModel(Registers):
         self._features_sel: int | None = None
         self._driver_sel: int | None = None
         self._queue_sel = 0
+        self._stopped: set[int] = set()
         self.status = 0
         self._status_read = 0
 
@@ -97,7 +98,7 @@ class MmioModel(Registers):
     def _read(self, offset: int, width: int) -> int:
         device = self.device
         if offset >= CONFIG:
-            return device.read_configuration(offset - CONFIG, width, "mmio-width")
+            return device.configuration.read(offset - CONFIG, width, "mmio-width")
         if not self._allowed(offset, width, False):
             return 0
         queue = self._queue
@@ -113,6 +114,7 @@ class MmioModel(Registers):
         if offset == QUEUE_NUM_MAX:
             return queue.max_size if queue is not None else 0
         if offset == QUEUE_READY:
+            self._stopped.discard(self._queue_sel)
             return int(queue is not None and queue.enabled)
         if offset == CONFIG_GENERATION:
             return device.read_generation()
@@ -125,7 +127,7 @@ class MmioModel(Registers):
     def _write(self, offset: int, width: int, value: int) -> None:
         device = self.device
         if offset >= CONFIG:
-            device.write_configuration(offset - CONFIG, width, value)
+            device.configuration.write(offset - CONFIG, width)
             return
         if not self._allowed(offset, width, True):
             return
@@ -163,7 +165,9 @@ class MmioModel(Registers):
                 self.device.enable(queue)
             elif not value:
                 self.device.disable(queue)
+                self._stopped.add(queue.index)
             return
+        rules.check(queue.index not in self._stopped, "mmio-ready-back", f"queue {queue.index}")
         if queue.enabled:
             rules.fail("mmio-ready", f"{offset:#x} of queue {queue.index}")
             return

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from tests.virtio.model import features as feature_bits
+from tests.virtio.model.configuration import Field
 from tests.virtio.model.control import Control
-from tests.virtio.model.device import Clock, Device, Field, Queue
+from tests.virtio.model.device import Clock, Device, Queue
 from tests.virtio.model.faults import Faults
 from tests.virtio.model.frames import (
     GSO_NONE,
@@ -83,7 +84,7 @@ class NetDevice(Device):
         self.set_field("mtu", mtu)
         self.set_field("speed", 0xFFFFFFFF)
         self.set_field("duplex", 0xFF)
-        self.generation = 0
+        self.configuration.generation = 0
 
     # --- configuration ---------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class NetDevice(Device):
 
     def field(self, name: str) -> int:
         field = _OFFSETS[name]
-        return int.from_bytes(self.configuration[field.offset : field.offset + field.width], "little")
+        return int.from_bytes(self.configuration.data[field.offset : field.offset + field.width], "little")
 
     def set_link(self, up: bool) -> None:
         self.set_field("status", self.field("status") & ~LINK_UP | (LINK_UP if up else 0))

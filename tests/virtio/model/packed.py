@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from tests.virtio.model.exposed import Exposed
 from tests.virtio.model.memory import Memory
 from tests.virtio.model.ring import INDIRECT, NEXT, WRITE, Areas, Buffer, Ring
 from tests.virtio.model.rules import Broken, Rules
@@ -18,8 +19,8 @@ _USED_BODY = struct.Struct("<IH")
 class PackedRing(Ring):
     """Positions count descriptors."""
 
-    def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules) -> None:
-        super().__init__(areas, features, memory, rules)
+    def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules, exposed: Exposed) -> None:
+        super().__init__(areas, features, memory, rules, exposed)
         for address, multiple, length, written in (
             (areas.descriptors, 16, 16 * self.size, True),
             (areas.driver, 4, 4, False),
@@ -130,7 +131,7 @@ class PackedRing(Ring):
                     continue
                 if read(address, len(image)) != image:
                     self.rules.fail("exposed-altered", f"descriptors of buffer {buffer.id}")
-            del self.outstanding[buffer.id]
+            self._given(buffer)
             self._held -= len(buffer.slots)
         # Used descriptors take the slots in the order of the ring, whoever had them (2.8.12).
         position = self.used

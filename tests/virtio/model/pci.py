@@ -113,8 +113,8 @@ class PciModel:
             return self._notify(offset - NOTIFY, width, value)
         if offset >= DEVICE:
             if value is None:
-                return self.device.read_configuration(offset - DEVICE, width, "pci-width")
-            self.device.write_configuration(offset - DEVICE, width, value)
+                return self.device.configuration.read(offset - DEVICE, width, "pci-width")
+            self.device.configuration.write(offset - DEVICE, width)
             return 0
         if offset >= ISR:
             return self._read_isr(offset - ISR, width, value)

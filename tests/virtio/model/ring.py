@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.virtio.model.exposed import Exposed
 from tests.virtio.model.memory import Memory
 from tests.virtio.model.rules import Rules
 
@@ -47,7 +48,8 @@ class Buffer:
 
 
 class Ring:
-    def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules) -> None:
+    def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules, exposed: Exposed) -> None:
+        self.exposed = exposed
         self.areas = areas
         self.size = areas.size
         self.memory = memory
@@ -125,6 +127,7 @@ class Ring:
                     self.memory.write(address + length - _EDGE, _CANARY)
         if self.inspect is not None:
             self.inspect(buffer)
+        self.exposed.add(buffer.readable, buffer.writable)
         self.outstanding[buffer.id] = buffer
         self.ready.append(buffer)
 
@@ -134,6 +137,11 @@ class Ring:
         need(length and length % 16 == 0 and length <= _TABLES * 16, rule, f"{length} bytes")
         need(self.memory.covers(address, length, False), memory, f"table of {length} bytes at {address:#x}")
         return list(struct.iter_unpack("<QIHH", self.memory.read(address, length)))
+
+    def _given(self, buffer: Buffer) -> None:
+        """It is the driver's again."""
+        self.exposed.remove(buffer.readable, buffer.writable)
+        del self.outstanding[buffer.id]
 
     # --- what the device gives back --------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ RULES = {
     "exposed-altered": Rule("3.3.1", "descriptors of exposed buffers are not altered"),
     "buffer-altered": Rule("3.3.1", "what the device may read is not altered while it has it"),
     "buffer-written": Rule("2.7.5", "what the device is to write is not written by the driver while the device has it"),
+    "buffer-overlap": Rule("2.6", "what the device is to write is part of one buffer, and of none that it reads"),
     # --- split rings --------------------------------------------------------------------------------------------
     "split-alignment": Rule("2.7.1", "descriptor table, available and used ring are aligned to 16, 2 and 4 bytes"),
     "area-memory": Rule("2.6", "the parts of a queue lie in memory of the driver's"),
@@ -99,6 +100,7 @@ RULES = {
     "mmio-select": Rule("4.2.2.2", "features are selected before they are read or written"),
     "mmio-queue-size": Rule("4.2.2.2", "QueueNum is at most QueueNumMax"),
     "mmio-ready": Rule("4.2.2.2", "a ready queue's registers are not accessed"),
+    "mmio-ready-back": Rule("4.2.2.2", "after 0 was written to QueueReady it is read back"),
     "mmio-acknowledge": Rule("4.2.2.2", "InterruptACK: what was handled, and no undefined bits"),
     "interrupt-unacknowledged": Rule("4.2.3.4.1", "an interrupt of a line is acknowledged (PCI: 4.1.4.5)"),
     # --- network device -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from tests.virtio.model.exposed import Exposed
 from tests.virtio.model.memory import Memory
 from tests.virtio.model.ring import INDIRECT, NEXT, WRITE, Areas, Buffer, Ring
 from tests.virtio.model.rules import Broken, Rules
@@ -14,8 +15,8 @@ _POSITIONS = 1 << 16
 
 
 class SplitRing(Ring):
-    def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules) -> None:
-        super().__init__(areas, features, memory, rules)
+    def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules, exposed: Exposed) -> None:
+        super().__init__(areas, features, memory, rules, exposed)
         size = self.size
         for address, multiple, length, written in (
             (areas.descriptors, 16, 16 * size, False),
@@ -133,7 +134,7 @@ class SplitRing(Ring):
             if not self.in_order:
                 self._entry(self.used, buffer.id, length)
                 self.used += 1
-            del self.outstanding[buffer.id]
+            self._given(buffer)
             for slot in buffer.slots:
                 self._owner[slot] = 0
         self.returned += len(done)
