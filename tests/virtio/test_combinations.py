@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from netapp.iobuf.chain import Chain
+from netapp.net.udp_socket import Endpoint, UdpHandler
+from netapp.node.simulation import MILLISECOND
+from tests.support.appliances import CLIENT, SERVER
 from tests.virtio.echoing import echoing, payload
 from tests.virtio.model.faults import Faults
 from tests.virtio.model.features import SETS
@@ -82,3 +86,35 @@ def test_frames_that_are_not_to_be_told_are_not():
         queues = running.machine.device.queues
         assert sum(queue.superfluous for queue in queues) == 0
         assert running.counters()["notifications"] == sum(queue.notifications for queue in queues)
+
+
+class Datagrams(UdpHandler):
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+
+    def receive(self, datagram: Chain, source: Endpoint) -> None:
+        self.received.append(bytes(datagram))
+
+
+@pytest.mark.parametrize("transmit", ["", "CSUM HOST_USO"])
+@pytest.mark.parametrize("receive", ["", "GUEST_CSUM", "GUEST_CSUM GUEST_USO4", "GUEST_CSUM GUEST_USO4 RING_PACKED"])
+@pytest.mark.parametrize("merged", ["", "MRG_RXBUF", "INDIRECT_DESC"])
+def test_datagrams_that_are_to_be_cut(merged, receive, transmit):
+    """Many of one size are one large frame where the device takes them so, both ways; others are cut and reassembled."""
+    with echoing(f"{BASE} {merged} {receive} {transmit}") as running:
+        data = payload(30_000)
+        ends: list[Datagrams] = []
+        for node in (running.node, running.client):
+            with node.core:
+                ends.append(Datagrams())
+                node.udp.bind(4000, ends[-1])
+        for node, end, other in ((running.node, ends[0], CLIENT), (running.client, ends[1], SERVER)):
+            for size in (1400, 0, 1000):
+                with node.core:
+                    end.send_to(data[:20_000] if size == 0 else data, other, 4000, size)
+                running.simulation.advance(100 * MILLISECOND)
+        for end in ends:
+            assert b"".join(end.received) == data + data[:20_000] + data
+            assert sorted({len(datagram) for datagram in end.received}) == [600, 1000, 1400, 20_000]
+        large = running.counters()["tx_frames"] < 30
+        assert large == ("HOST_USO" in transmit)
