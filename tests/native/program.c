@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/times.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +96,14 @@ int main(int count, char **arguments) {
         double began = now();
         usleep(300000);
         printf("slept %.3f\n", now() - began);
+    } else if (strcmp(what, "times") == 0) {     /* half of it asleep */
+        struct tms used;
+        double began = now();
+        while (now() - began < 0.3)
+            ;
+        usleep(300000);
+        long total = times(&used);
+        printf("of %ld used %ld, %ld\n", total, used.tms_utime, used.tms_stime);
     } else if (strcmp(what, "idle") == 0)
         sleep((unsigned)atoi(arguments[2]));
     else if (strcmp(what, "busy") == 0) {       /* the clock, where nothing sleeps */

@@ -163,6 +163,12 @@ def test_a_sleep_lasts_as_long_as_it_should(program: Path, machine: str) -> None
     assert float(found[1]) >= 0.3 and ended.seconds > 0.3
 
 
+def test_sleep_is_no_time_of_the_processor(program: Path) -> None:
+    found = re.fullmatch(r"of (\d+) used (\d+), 0\n", run(program, "times").text)
+    assert found
+    assert int(found[2]) >= 30 and int(found[1]) - int(found[2]) >= 30  # hundredths of a second
+
+
 @pytest.mark.parametrize("machine", ("microvm", "q35"))
 def test_time_of_day_is_the_machine_s(program: Path, machine: str) -> None:
     ended = run(program, "date", machine=machine, devices=("-rtc", "base=2031-05-06T07:08:09"))

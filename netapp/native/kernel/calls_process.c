@@ -11,6 +11,7 @@
 #define GS_BASE 0xc0000101
 #define SIGNAL_ACTION 32                /* bytes of the kernel's struct sigaction */
 #define MICROSECOND 1000
+#define SECOND 1000000000UL
 
 int64_t call_exit(const uint64_t *a) { netapp_power_off((int)(a[0] & 0xff)); }
 int64_t call_one(const uint64_t *a) { (void)a; return 1; }
@@ -54,7 +55,7 @@ int64_t call_uname(const uint64_t *a) {
 int64_t call_sysinfo(const uint64_t *a) {
     struct sysinfo *info = (void *)a[0];
     memset(info, 0, sizeof *info);
-    info->uptime = (long)(netapp_clock() / 1000000000);
+    info->uptime = (long)(netapp_clock() / SECOND);
     info->totalram = netapp_memory_size();
     info->freeram = netapp_memory_free();
     info->procs = 1;
@@ -84,6 +85,17 @@ int64_t call_getrusage(const uint64_t *a) {
     usage->ru_maxrss = (long)((netapp_memory_size() - netapp_memory_free()) / 1024);
     return 0;
 }
+
+int64_t call_times(const uint64_t *a) {
+    uint64_t *times = (uint64_t *)a[0], now = netapp_clock();
+    if (times != NULL) {
+        times[0] = (now - netapp_clock_slept()) / (SECOND / TICKS_A_SECOND);
+        times[1] = times[2] = times[3] = 0;
+    }
+    return (int64_t)(now / (SECOND / TICKS_A_SECOND));
+}
+
+int64_t call_no_control(const uint64_t *a) { (void)a; return -EINVAL; }
 
 /* Handlers are accepted and never called. */
 int64_t call_rt_sigaction(const uint64_t *a) {

@@ -92,6 +92,7 @@ int paging_put(uint64_t address);               /* a zeroed page of memory there
 /* stack.c: the program's stack, at addresses where there is no memory; it gets pages as it grows, to Linux's limit */
 #define STACK_HIGH 0x7ffffffff000UL
 #define STACK_BYTES (8UL << 20)
+#define TICKS_A_SECOND 100                         /* a second, as the auxiliary vector says: of times(2) */
 int stack_grow(uint64_t address);               /* where a page is missing; 0: not there, or there is no memory */
 uint64_t stack_fill(void);                      /* arguments and auxiliary vector; the address for rsp */
 

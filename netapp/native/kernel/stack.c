@@ -53,7 +53,7 @@ uint64_t stack_fill(void) {
         {AT_RANDOM, {(uint64_t)random}},
         {AT_EXECFN, {(uint64_t)words[0]}},
         {AT_HWCAP, {0}},
-        {AT_CLKTCK, {100}},
+        {AT_CLKTCK, {TICKS_A_SECOND}},
         {AT_NULL, {0}},                 /* no AT_SYSINFO_EHDR: the C library makes system calls */
     };
     /* argc, arguments, NULL, no environment, NULL, vector */
