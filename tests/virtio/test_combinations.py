@@ -100,7 +100,7 @@ class Datagrams(UdpHandler):
 @pytest.mark.parametrize("receive", ["", "GUEST_CSUM", "GUEST_CSUM GUEST_USO4", "GUEST_CSUM GUEST_USO4 RING_PACKED"])
 @pytest.mark.parametrize("merged", ["", "MRG_RXBUF", "INDIRECT_DESC"])
 def test_datagrams_that_are_to_be_cut(merged, receive, transmit):
-    """Many of one size are one large frame where the device takes them so, both ways; others are cut and reassembled."""
+    """Many of one size are one large frame where the device takes them so; others are cut and reassembled."""
     with echoing(f"{BASE} {merged} {receive} {transmit}") as running:
         data = payload(30_000)
         ends: list[Datagrams] = []
