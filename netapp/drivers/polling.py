@@ -24,7 +24,11 @@ _STATES = ("stopped", "polling", "arming", "interrupt")
 # A gap counts as at most so many spins: after a long silence a burst is recognised within some dozen frames.
 _LONGEST_GAP = cython.declare(uint64_t, 8)
 # ns that going to sleep and waking cost the CPU, on a virtual machine: where frames are rarer, a spin costs more.
-_SLEEP_COST = cython.declare(uint64_t, 10_000)
+_SLEEP_COST = cython.declare(uint64_t, 11_500)
+# Where they are rarer than that, one that ended a sleep is taken to be alone. Well above it: sleeps lengthen the gaps.
+_RARE = cython.declare(uint64_t, 15_000)
+# ns from when the loop would sleep to its next turn, at most, where an interrupt was pending already.
+_TOLD_AT_ONCE = cython.declare(uint64_t, 2_000)
 
 
 class AdaptivePolling:
@@ -97,13 +101,18 @@ class QueuePoller:
     def poll(self, budget):
         count: cython.pointer(polling_counters_t) = cython.address(self.owner.count)
         spin: uint64_t = self.owner.spin
-        now: uint64_t
+        manager: EventManager = events()
+        now: uint64_t = manager.now
         gap: uint64_t
-        found: cython.int = self.queue.poll(budget)
+        found: cython.int
+        alone: cython.bint
+        # A frame that ended a sleep is mostly alone where they are rare: to look for another one is left to the
+        # interrupts. Where the core did not get to sleep, frames come faster than they are seen to.
+        alone = self.expected_gap > _RARE and now - manager.asleep_at > _TOLD_AT_ONCE
+        found = self.queue.poll(1 if alone else budget)
         count.polls += 1
         if self.state != STATE_POLLING:  # detached by what a frame did
             return found
-        now = events().now
         if found:
             count.frames += found
             gap = (now - self.last_frame) // found
@@ -112,14 +121,16 @@ class QueuePoller:
             self.expected_gap = (self.expected_gap * 7 + gap) // 8
             self.last_frame = now
             self.spinning = False
-            return found
-        count.polls_empty += 1
-        if self.expected_gap <= _SLEEP_COST and now - self.last_frame < spin:
-            if not self.spinning:
-                self.spinning = True
-                count.spins += 1
-            return 0
-        return self._arm(budget)
+            if not alone:
+                return found
+        else:
+            count.polls_empty += 1
+            if self.expected_gap <= _SLEEP_COST and now - self.last_frame < spin:
+                if not self.spinning:
+                    self.spinning = True
+                    count.spins += 1
+                return 0
+        return found + self._arm(budget)
 
     def _arm(self, budget):
         """Between the last look and the interrupts being enabled a frame may come that no interrupt tells about: the
@@ -150,7 +161,7 @@ class QueueInterrupt:
             return 0
         poller.owner.count.interrupts += 1
         poller.queue.acknowledge_interrupt()
-        # An edge may be told late, when polling has taken its frames already.
+        # What waits while the queue is polled may be told, too, or late, when it was taken already.
         if poller.state == STATE_INTERRUPT:
             poller.queue.disable_interrupts()
             poller.state = STATE_POLLING

@@ -8,7 +8,8 @@ from netapp.drivers.vnet cimport vnet_header_t
 
 
 cdef class TapQueue(Queue):
-    """The interrupt source is the file descriptor, whose readiness epoll tells by edges."""
+    """The interrupt source is the file descriptor, whose readiness epoll tells by its level: what has come is told as soon
+    as the loop looks, so nothing has to be read in vain before it sleeps."""
     cdef int file                            # owned; -1: closed
     cdef bint gone                           # the interface was removed
     cdef uint32_t longest                    # frame that may come, bytes
@@ -21,6 +22,7 @@ cdef class TapQueue(Queue):
     # `file` is the queue's from now on; with what the caller found out, before anything else is called.
     cdef int open(self, Device device, int file, uint32_t longest, uint32_t header_bytes) except -1
     cdef int close(self) except -1           # idempotent
+    cdef int read(self, posted_t* posted, int budget) except -1    # hands frames up, a system call each; how many
     cdef int read_failed(self, int error) except -1
 
 

@@ -10,7 +10,7 @@ import os
 from cython.cimports.libc.errno import EAGAIN, EBADF, EINTR, EIO, ENOBUFS, ENODEV, ENOMEM, errno
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
-from cython.cimports.netapp.drivers.linux import EBADFD, POLLIN, POLLOUT, poll, pollfd, readv, writev
+from cython.cimports.netapp.drivers.linux import EBADFD, POLLOUT, iovec, poll, pollfd, readv, writev
 from cython.cimports.netapp.drivers.tap_frames import (
     flatten,
     frame_of,
@@ -89,28 +89,50 @@ class TapQueue:
         return 0
 
     def enable_interrupts(self):
-        # The descriptor tells of edges: of frames that came before epoll looked at it last, nothing tells.
+        # Of frames epoll tells as long as any wait, of room to write never: polling goes on until there is.
         ready: pollfd
-        if self.file < 0 or self.gone:
+        if not self.blocked or self.file < 0 or self.gone:
             return False
         ready.fd = self.file
-        ready.events = POLLIN
-        if self.blocked:
-            ready.events |= POLLOUT
+        ready.events = POLLOUT
         ready.revents = 0
-        if poll(cython.address(ready), 1, 0) <= 0:
-            # Room to write is no edge that wakes us: polling goes on until there is.
-            return self.blocked
-        if ready.revents & POLLOUT:
+        if poll(cython.address(ready), 1, 0) > 0 and ready.revents & POLLOUT:
             self.blocked = False
-            return True
-        return ready.revents & POLLIN != 0 or self.blocked
+        return True
 
     def disable_interrupts(self):
         return 0
 
     def interrupt_source(self):
         return self.file
+
+    def read(self, posted, budget):
+        done: cython.int = 0
+        length: cython.Py_ssize_t
+        scratch: uint8_t[64]
+        piece: iovec
+        lost: cython.bint
+        while done < budget and self.file >= 0 and not self.gone:
+            lost = not post(posted)
+            if lost:
+                # Reading too little makes the kernel drop the rest of the frame.
+                piece.iov_base = cython.address(scratch[0])
+                piece.iov_len = cython.sizeof(scratch)
+                length = readv(self.file, cython.address(piece), 1)
+            else:
+                length = readv(self.file, posted.pieces, posted.pieces_count)
+            if length < 0:
+                if errno == EINTR:
+                    continue
+                if errno != EAGAIN:
+                    self.read_failed(errno)
+                break
+            done += 1
+            if lost:
+                self.count.rx_no_slots += 1
+            else:
+                hand_up(self, posted, cython.cast(uint32_t, length))
+        return done
 
     def read_failed(self, error):
         self.count.rx_errors += 1
@@ -135,31 +157,7 @@ class TapRwQueue:
         return TapQueue.close(self)
 
     def poll(self, budget):
-        done: cython.int = 0
-        length: cython.Py_ssize_t
-        scratch: uint8_t[64]
-        lost: cython.bint
-        while done < budget and self.file >= 0 and not self.gone:
-            lost = not post(cython.address(self.posted))
-            if lost:
-                # Reading too little makes the kernel drop the rest of the frame.
-                self.pieces[0].iov_base = cython.address(scratch[0])
-                self.pieces[0].iov_len = cython.sizeof(scratch)
-                length = readv(self.file, self.pieces, 1)
-            else:
-                length = readv(self.file, self.posted.pieces, self.posted.pieces_count)
-            if length < 0:
-                if errno == EINTR:
-                    continue
-                if errno != EAGAIN:
-                    self.read_failed(errno)
-                break
-            done += 1
-            if lost:
-                self.count.rx_no_slots += 1
-            else:
-                hand_up(self, cython.address(self.posted), cython.cast(uint32_t, length))
-        return done
+        return self.read(cython.address(self.posted), budget)
 
     def transmit(self, frame):
         count: uint32_t

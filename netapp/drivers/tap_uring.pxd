@@ -26,7 +26,8 @@ cdef struct write_t:
 @final
 cdef class TapUringQueue(TapQueue):
     """transmit() keeps the frame, and flush() hands the kernel all that was kept, together with reads: as many as a turn
-    brought frames lately, for a read in vain costs as much as one with a frame. None waits in the kernel: whatever was
+    brought frames lately, for a read in vain costs as much as one with a frame. Where they are few, a system call a
+    frame costs less. None waits in the kernel: whatever was
     submitted has completed when the call returns, so slots and views are ours again, the order of frames is that of
     transmit(), and there is nothing to drain. What was read waits here for poll().
 
@@ -49,9 +50,9 @@ cdef class TapUringQueue(TapQueue):
     cdef write_t waiting[MOST_WRITES]
     cdef iovec pieces[MOST_PIECES]
     cdef int setup(self, int file) except -1             # before open(); 0, or why there is no io_uring: errno
-    cdef int _read(self) except -1                       # results for poll(); frames that were lost
+    cdef int _read(self, int budget) except -1           # one by one; how many
     cdef uint32_t _post(self) except? 0xffffffff
     cdef int _submit(self, uint32_t reads) except -1
     cdef int _written(self, write_t* write, int32_t result) noexcept
-    cdef int _try_again(self) except -1
+    cdef int _write(self) except -1                      # one by one
     cdef int _looked(self) noexcept

@@ -9,8 +9,8 @@ if not cython.compiled:
 import os
 
 from cython.cimports.libc.errno import EAGAIN, EBUSY, EINTR, EIO, errno
-from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
-from cython.cimports.netapp.drivers.linux import iovec, readv, writev
+from cython.cimports.libc.stdint import int32_t, uint32_t, uint64_t
+from cython.cimports.netapp.drivers.linux import writev
 from cython.cimports.netapp.drivers.tap_frames import MOST_VIEWS, flatten, gather, give_back, post, posted_t, prepare
 from cython.cimports.netapp.drivers.tap_queue import TapQueue, hand_up, refused
 from cython.cimports.netapp.drivers.uring import (
@@ -46,6 +46,9 @@ from netapp.drivers.tap_queue import COUNTERS
 # Slots that wait for frames are at most this part of the pool.
 _SHARE = cython.declare(uint32_t, 64)
 _NO_OFFSET = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+# Up to so many frames a turn go one by one; and as many more come so before the next are read by io_uring.
+_FEW = cython.declare(uint32_t, 2)
+_FEW_MORE = cython.declare(cython.int, 4)
 _OURS = cython.declare(cython.int, 0)  # the tap among the ring's registered files
 
 
@@ -120,10 +123,16 @@ class TapUringQueue:
         done: cython.int = 0
         result: int32_t
         at: uint32_t
+        reads: uint32_t
         if self.file < 0 or self.gone:
             return 0
         if self.next_read == self.reads:
-            done = self._read()
+            if self.wanted <= _FEW or budget < self.wanted:
+                return self._read(budget)
+            reads = self._post()
+            if reads <= _FEW:
+                return self._read(budget)
+            self._submit(reads)
         while self.next_read < self.reads and done < budget:
             at = self.next_read
             self.next_read += 1
@@ -139,31 +148,16 @@ class TapUringQueue:
             self._looked()
         return done
 
-    def _read(self):
-        """Asks the kernel now, where flush() had no reason to."""
-        scratch: uint8_t[64]
-        piece: iovec
-        length: cython.Py_ssize_t
-        reads: uint32_t = self._post()
-        if reads > 1 or (reads and self.writes and not self.blocked):
-            self._submit(reads)
-            return 0
-        if reads:
-            # One read alone is cheaper so.
-            length = readv(self.file, self.posted[0].pieces, self.posted[0].pieces_count)
-            self.results[0] = cython.cast(int32_t, length) if length >= 0 else -errno
-            self.next_read = 0
-            self.reads = 1
-            return 0
-        # Reading too little makes the kernel drop the rest of the frame.
-        piece.iov_base = cython.address(scratch[0])
-        piece.iov_len = cython.sizeof(scratch)
-        if readv(self.file, cython.address(piece), 1) >= 0:
-            self.count.rx_no_slots += 1
-            return 1
-        if errno != EAGAIN and errno != EINTR:
-            self.read_failed(errno)
-        return 0
+    def _read(self, budget):
+        done: cython.int = 0
+        while done < budget and done < _FEW_MORE:
+            self.wanted = 1
+            self._post()
+            if self.read(cython.address(self.posted[0]), 1) == 0:
+                break
+            done += 1
+        self.wanted = done + 1
+        return done
 
     def _looked(self):
         """All results were looked at: how many reads next."""
@@ -259,13 +253,12 @@ class TapUringQueue:
         reads: uint32_t = 0
         if self.file < 0:
             return 0
-        if self.blocked and self.writes:
-            self._try_again()
+        if self.reads == 0 and self.wanted > _FEW and not (self.armed or self.gone or self.blocked):
+            reads = self._post()
+        if reads == 0 and (self.blocked or self.writes <= _FEW):
+            self._write()
         else:
-            if self.reads == 0 and not self.armed and not self.gone and (self.writes or self.wanted > 1):
-                reads = self._post()
-            if reads or self.writes:
-                self._submit(reads)
+            self._submit(reads)
         if self.blocked and self.armed:
             # Nobody polls, but what waits has to go.
             manager = events()
@@ -355,8 +348,8 @@ class TapUringQueue:
         write.pieces_count = 0
         return True
 
-    def _try_again(self):
-        """Those that were refused, one by one: none overtakes another."""
+    def _write(self):
+        """So none overtakes another."""
         write: cython.pointer(write_t)
         result: cython.Py_ssize_t
         i: uint32_t
@@ -365,6 +358,7 @@ class TapUringQueue:
             if write.pieces_count:
                 result = writev(self.file, write.pieces, write.pieces_count)
                 if not self._written(write, cython.cast(int32_t, result) if result >= 0 else -errno):
+                    self.blocked = True
                     return 0
         self.blocked = False
         self.writes = self.pieces_used = 0

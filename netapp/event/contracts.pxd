@@ -27,8 +27,8 @@ cdef class InterruptFunction(InterruptHandler):
 
 
 cdef class Interrupts:
-    """Interrupt sources of one core. `source` is what the platform knows them by: hosted, a file descriptor that is
-    ready to read (edge-triggered); with the virtual clock, any object."""
+    """Interrupt sources of one core. `source` is what the platform knows them by: hosted, a file descriptor, which
+    interrupts for as long as there is something to read; with the virtual clock, any object."""
     cdef bint polling                        # set by the event manager: turns follow each other without sleep, so
                                              # that a costly look may be left out now and then
     cdef InterruptHandler handler            # that dispatch() ran last; set before it runs

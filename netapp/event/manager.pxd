@@ -67,6 +67,7 @@ cdef class EventManager(Representative):
     cdef dict quiet                                  # poller or hook that failed -> when to log it again
     cdef list graces                                 # of call_rcu: (own turn, others that were in a turn, function)
     cdef bint stopping
+    cdef uint64_t asleep_at                          # when run() began to sleep last
     cdef bint awake                                  # run() did not sleep since the last turn
     cdef bint reported                               # a handler of this turn was
     cpdef object start_polling(self, Poller poller)

@@ -402,10 +402,10 @@ class EventManager:
         return 0
 
     def _compact(self):
-        i: cython.Py_ssize_t
-        self.pollers = [poller for poller in self.pollers if poller is not None]
-        for i in range(STAGES):
-            self.hooks[i] = [hook for hook in self.hooks[i] if hook is not None]
+        listed: list
+        for listed in (self.pollers, *self.hooks):
+            while None in listed:
+                listed.remove(None)
         self.ragged = False
         return 0
 
@@ -468,24 +468,21 @@ class EventManager:
     def _run(self, collector):
         idle: int64_t
         turns: cython.int = 0
-        now: uint64_t
         collect_at: uint64_t = 0
         self.awake = False
         try:
             while not self.stopping:
                 PyErr_CheckSignals()
-                if self.turn() or self.stopping:
-                    idle = 0
-                else:
-                    idle = self.idle_time()
+                self.turn()
                 if self.successor is not None:
                     return self.successor
+                idle = 0 if self.stopping else self.idle_time()
                 self.awake = idle == 0
                 if idle != 0:
                     turns = 0
-                    now = self.clock.now()
-                    if now >= collect_at:
-                        collect_at = collector.idle(now)
+                    self.asleep_at = self.clock.now()
+                    if self.asleep_at >= collect_at:
+                        collect_at = collector.idle(self.asleep_at)
                     self._sleep(idle)
                     continue
                 turns += 1

@@ -20,7 +20,8 @@ cdef class SystemEntropy(Entropy):
 
 
 cdef class EpollInterrupts(Interrupts):
-    """Sources are file descriptors, or objects with fileno(). Give close() a call, or let the object go.
+    """Sources are file descriptors, or objects with fileno(): a handler runs as long as there is something to read, and
+    once where there is an error and nothing to read. Give close() a call, or let the object go.
 
     wait() lets other threads run; afterwards, Python's signal handlers. One that comes just before the sleep ends it as
     well where signal.set_wakeup_fd() has `wake_descriptor` (see netapp.hosted.signals).
@@ -28,8 +29,10 @@ cdef class EpollInterrupts(Interrupts):
     cdef bint opened                         # the descriptors are ours to close
     cdef int epoll
     cdef int pipe[2]                         # wakes: what is written into [1] ends wait()
-    cdef int timer                           # a timerfd, where epoll_pwait2 is missing; -1: not used
-    cdef bint timer_armed
+    # Ends sleeps. It stays armed over many of them, which costs the kernel nothing each time: only an earlier deadline
+    # arms it anew, and where the deadline has moved on meanwhile, a sleep ends once in vain.
+    cdef int timer
+    cdef uint64_t timer_at                   # CLOCK_MONOTONIC, ns; 0: it is not armed
     cdef bint woken
     cdef bint sleeping
     cdef int skipped                         # looks left out since the last one
@@ -40,5 +43,6 @@ cdef class EpollInterrupts(Interrupts):
     cdef int ready_count
     cdef int ready_next
     cdef int _look(self, int64_t timeout) except -1
-    cdef int _use_timer(self) except -1
+    cdef int _arm(self, uint64_t deadline) except -1
+    cdef int _let_go(self, uint64_t name) except -1
     cpdef object close(self)

@@ -12,15 +12,15 @@ from cython.cimports.libc.stdint import int64_t, uint64_t
 from cython.cimports.netapp.hosted.epoll import (
     CLOCK_MONOTONIC,
     EINTR,
-    ENOSYS,
     EPOLL_CLOEXEC,
+    EPOLLET,
+    EPOLLIN,
     O_CLOEXEC,
     O_NONBLOCK,
     TFD_CLOEXEC,
     TFD_NONBLOCK,
     epoll_add,
     epoll_create1,
-    epoll_pwait2,
     epoll_remove,
     epoll_wait,
     pipe2,
@@ -35,13 +35,20 @@ _LOOK_INTERVAL = cython.declare(cython.int, 8)
 _WAKE = cython.declare(uint64_t, 0)  # names of our own descriptors
 _TIMER = cython.declare(uint64_t, 1)
 _FIRST_NAME = cython.declare(uint64_t, 2)
+_LONGEST = cython.declare(uint64_t, 2**63 - 1)  # ns that the kernel can count
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _monotonic() -> uint64_t:
+    time: timespec
+    clock_gettime(CLOCK_MONOTONIC, cython.address(time))
+    return cython.cast(uint64_t, time.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, time.tv_nsec)
 
 
 class MonotonicClock:
     def now(self):
-        time: timespec
-        clock_gettime(CLOCK_MONOTONIC, cython.address(time))
-        return cython.cast(uint64_t, time.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, time.tv_nsec)
+        return _monotonic()
 
 
 class RealWallClock:
@@ -65,8 +72,7 @@ def _check(result: cython.int) -> cython.int:
 
 
 class EpollInterrupts:
-    def __cinit__(self, *, timerfd=False):
-        """`timerfd`: as on a kernel before Linux 5.11, which has no epoll_pwait2."""
+    def __cinit__(self):
         self.epoll = self.pipe[0] = self.pipe[1] = self.timer = -1
         self.opened = True
         self.descriptors = {}
@@ -75,9 +81,12 @@ class EpollInterrupts:
         self.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll < 0 or pipe2(self.pipe, O_NONBLOCK | O_CLOEXEC) < 0:
             PyErr_SetFromErrno(OSError)
-        _check(epoll_add(self.epoll, self.pipe[0], _WAKE))
-        if timerfd:
-            self._use_timer()
+        self.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
+        if self.timer < 0:
+            PyErr_SetFromErrno(OSError)
+        # Edges of our own: an expiry that was told is not read.
+        _check(epoll_add(self.epoll, self.pipe[0], _WAKE, EPOLLIN | EPOLLET))
+        _check(epoll_add(self.epoll, self.timer, _TIMER, EPOLLIN | EPOLLET))
 
     def __dealloc__(self):
         self.close()
@@ -101,7 +110,7 @@ class EpollInterrupts:
         descriptor: cython.int = source if isinstance(source, int) else source.fileno()
         if descriptor in self.descriptors:
             raise ValueError(f"file descriptor {descriptor} is attached already")
-        _check(epoll_add(self.epoll, descriptor, self.next_name))
+        _check(epoll_add(self.epoll, descriptor, self.next_name, EPOLLIN))
         self.descriptors[descriptor] = self.next_name
         self.handlers[self.next_name] = handler
         self.next_name += 1
@@ -152,20 +161,12 @@ class EpollInterrupts:
         if timeout == 0:
             count = epoll_wait(epoll, self.ready, EVENTS, 0)
         else:
+            if timeout > 0:
+                self._arm(_monotonic() + cython.cast(uint64_t, timeout))
             self.sleeping = True
-            if self.timer >= 0:
-                if timeout > 0 or self.timer_armed:
-                    _check(timer_arm(self.timer, timeout if timeout > 0 else 0))
-                    self.timer_armed = timeout > 0
-                with cython.nogil:
-                    count = epoll_wait(epoll, self.ready, EVENTS, -1)
-            else:
-                with cython.nogil:
-                    count = epoll_pwait2(epoll, self.ready, EVENTS, timeout)
+            with cython.nogil:
+                count = epoll_wait(epoll, self.ready, EVENTS, -1)
             self.sleeping = False
-            if count == -ENOSYS and self.timer < 0:
-                self._use_timer()
-                return self._look(timeout)
         self.ready_next = self.ready_count = 0
         if count == -EINTR:
             return 0
@@ -174,13 +175,26 @@ class EpollInterrupts:
             if self.ready[i].data.u64 == _WAKE:
                 while read(self.pipe[0], drained, cython.sizeof(drained)) == cython.sizeof(drained):
                     pass
-            elif self.ready[i].data.u64 != _TIMER:
+            elif self.ready[i].data.u64 == _TIMER:
+                self.timer_at = 0
+            else:
+                if not self.ready[i].events & EPOLLIN:
+                    self._let_go(self.ready[i].data.u64)
                 self.ready[self.ready_count] = self.ready[i]
                 self.ready_count += 1
         return 0
 
-    def _use_timer(self):
-        self.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
-        if self.timer < 0:
-            PyErr_SetFromErrno(OSError)
-        return _check(epoll_add(self.epoll, self.timer, _TIMER))
+    def _arm(self, deadline):
+        if deadline > _LONGEST:
+            deadline = _LONGEST
+        if self.timer_at == 0 or deadline < self.timer_at:
+            _check(timer_arm(self.timer, deadline))
+            self.timer_at = deadline
+        return 0
+
+    def _let_go(self, name):
+        """An error that nobody can read would be told for ever."""
+        for descriptor, its_name in self.descriptors.items():
+            if its_name == name:
+                epoll_remove(self.epoll, descriptor)
+        return 0

@@ -10,9 +10,11 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
@@ -21,9 +23,13 @@ from scapy.packet import Raw
 
 from netapp.drivers import device
 from netapp.drivers.device import Offload
+from netapp.drivers.polling import AdaptivePolling
 from netapp.drivers.python import RawPort
 from netapp.drivers.tap import TapDevice, stable_mac
 from netapp.drivers.tap_queue import TapError
+from netapp.ebb.core import EbbRef
+from netapp.event.manager import OUTPUT, EndOfTurnFunction
+from netapp.hosted.platform import EpollInterrupts, MonotonicClock
 from netapp.hosted.tap_setup import host_tap
 from netapp.iobuf.chain import Chain
 from tests.support.namespaces import ip, network_namespace
@@ -296,8 +302,7 @@ def test_slots_that_only_make_reading_cheaper_give_way():
         frame = bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100)
         for _ in range(300):
             host.raw.send(frame)
-        for _ in range(300):
-            next(host.received(lambda frame: frame.type == 0x88B5))
+        assert len(host.port.receive()) >= 300
         batches = host.tap.counters()["submits"]
         assert 30 < batches < 100
         pinned = core.pool.pinned()["device"]
@@ -305,29 +310,73 @@ def test_slots_that_only_make_reading_cheaper_give_way():
         hoard: list[Chain] = []
 
         def exhaust() -> None:
-            with contextlib.suppress(MemoryError):
-                while True:
-                    hoard.append(Chain())
-                    hoard[-1].write(bytes(2048))
+            for length in (2048, 100):
+                with contextlib.suppress(MemoryError):
+                    while True:
+                        hoard.append(Chain())
+                        hoard[-1].write(bytes(length))
 
         exhaust()
-        for _ in range(4):
+        for _ in range(6):
             host.raw.send(frame)
-            assert next(host.received(lambda frame: frame.type == 0x88B5))[1] == frame
+            assert host.port.poll(1) == 1 and host.port.received.pop()[0] == frame
             exhaust()
         assert host.tap.counters()["rx_no_slots"] == 0
         assert core.pool.pinned()["device"] < pinned // 2
         hoard.clear()
 
 
-def test_frames_that_wait_when_interrupts_are_enabled(core, io):
-    with peer(io=io) as host:
-        host.port.receive()
-        assert not host.port.enable_interrupts()
-        host.raw.send(bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100))
-        assert host.port.enable_interrupts()
-        host.port.receive()
-        assert not host.port.enable_interrupts()
+def test_no_frame_is_slept_through(io):
+    """Whenever it comes: while the loop polls, arms, goes to sleep; alone or with others, before or behind a reply."""
+    interrupts = EpollInterrupts()
+    random = Random(1)
+    failures = []
+    with (
+        network_namespace(),
+        core_with_pool(clock=MonotonicClock(), interrupts=interrupts) as core,
+        peer(io=io) as host,
+    ):
+        frame = bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100)
+        ebb = core.namespace.create(lambda core_, ebb_id: AdaptivePolling(interrupts))
+        EbbRef(ebb)().attach(host.tap.queue)
+        arrived = 0
+
+        def answer() -> None:
+            nonlocal arrived
+            while host.port.received:
+                arrived += host.port.received.pop()[0][12:14] == b"\x88\xb5"
+                host.port.send(bytes(60))
+
+        def feed() -> None:
+            sent = 0
+            try:
+                for _ in range(600):
+                    for _ in range(random.choice((1, 1, 1, 2, 3, 6, 12))):
+                        host.raw.send(frame)
+                        sent += 1
+                    until = time.monotonic() + 5
+                    while arrived < sent:
+                        if time.monotonic() > until:
+                            failures.append(f"{arrived} of {sent} frames")
+                            return
+                        time.sleep(0)
+                    time.sleep(random.choice((0, 1e-6, 50e-6, 200e-6)))
+            finally:
+                events.stop()
+
+        events = core.events
+        hook = EndOfTurnFunction(answer)
+        events.at_end_of_turn(hook, OUTPUT)
+        thread = threading.Thread(target=feed)
+        thread.start()
+        events.run()
+        thread.join()
+        assert not failures
+        assert events.counters()["sleeps"] > 100
+        assert (host.tap.counters().get("submits", 0) > 100) == (io == "uring")
+        events.remove_end_of_turn(hook)
+        core.namespace.destroy(ebb)
+    interrupts.close()
 
 
 def test_frames_that_the_kernel_has_no_room_for_wait_and_keep_their_order(core, io):
@@ -391,10 +440,13 @@ def _is_tap(name):
         return False
 
 
-def test_frames_that_came_with_what_was_sent_are_waiting_when_interrupts_are_enabled(core, io):
-    with peer(io=io) as host:
-        host.port.receive()
+def test_frames_that_came_with_what_was_sent_are_waiting_when_interrupts_are_enabled(core):
+    with peer(io="uring") as host:
         frame = bytes.fromhex((host.ours + host.hosts).replace(":", "")) + b"\x88\xb5" + bytes(100)
+        # Of single frames it would not read one ahead.
+        for _ in range(4):
+            host.raw.send(frame)
+        assert host.port.poll() >= 4
         host.raw.send(frame)
         assert host.port.send(bytes(60))
         assert host.port.enable_interrupts()

@@ -21,10 +21,10 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-@pytest.fixture(params=["epoll_pwait2", "timerfd"])
-def interrupts(request: pytest.FixtureRequest) -> Iterator[EpollInterrupts]:
+@pytest.fixture
+def interrupts() -> Iterator[EpollInterrupts]:
     before = descriptors()
-    made = EpollInterrupts(timerfd=request.param == "timerfd")
+    made = EpollInterrupts()
     yield made
     made.close()
     made.close()
@@ -66,25 +66,44 @@ def test_an_interrupt_ends_the_sleep(interrupts: EpollInterrupts) -> None:
         os.close(writer)
 
 
-def test_edges_not_levels(interrupts: EpollInterrupts) -> None:
+def test_an_interrupt_lasts_until_what_is_there_was_read(interrupts: EpollInterrupts) -> None:
     reader, writer = os.pipe()
-    edges: list[int] = []
+    told: list[int] = []
     try:
         os.write(writer, b"before it was attached")
         with running(interrupts) as events:
-            interrupts.attach(reader, InterruptFunction(lambda: edges.append(1)))
+            interrupts.attach(reader, InterruptFunction(lambda: told.append(1)))
             with pytest.raises(ValueError, match="attached already"):
                 interrupts.attach(reader, InterruptFunction(print))
             for _ in range(3):
                 events.turn()
-            assert len(edges) == 1
-            os.write(writer, b"more")
+            assert len(told) == 3
+            os.read(reader, 10)
             events.turn()
-            assert len(edges) == 2
+            assert len(told) == 4
+            os.read(reader, 100)
+            events.turn()
+            assert len(told) == 4
             interrupts.detach(reader)
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_an_error_that_nobody_can_read_is_told_once(interrupts: EpollInterrupts) -> None:
+    reader, writer = os.pipe()
+    told: list[bytes] = []
+    os.write(writer, b"last")
+    os.close(writer)
+    try:
+        with running(interrupts) as events:
+            interrupts.attach(reader, InterruptFunction(lambda: told.append(os.read(reader, 100))))
+            for _ in range(4):
+                events.turn()
+            assert told == [b"last", b""]
+            interrupts.detach(reader)
+    finally:
+        os.close(reader)
 
 
 def test_sources_with_fileno_and_more_of_them_than_one_look_fetches(interrupts: EpollInterrupts) -> None:
@@ -94,7 +113,7 @@ def test_sources_with_fileno_and_more_of_them_than_one_look_fetches(interrupts: 
     try:
         with running(interrupts) as events:
             for number, file in enumerate(files):
-                interrupts.attach(file, InterruptFunction(lambda number=number: ran.append(number)))
+                interrupts.attach(file, InterruptFunction(lambda n=number, f=file: (ran.append(n), f.read(1))))  # type: ignore[func-returns-value]
             for _, writer in pipes:
                 os.write(writer, b"x")
             for _ in range(3):
@@ -114,10 +133,10 @@ def test_detached_after_the_look_does_not_run(interrupts: EpollInterrupts) -> No
     try:
         with running(interrupts) as events:
             for number in (0, 1):
-                other = pipes[1 - number][0]
+                own, other = pipes[number][0], pipes[1 - number][0]
                 interrupts.attach(
-                    pipes[number][0],
-                    InterruptFunction(lambda n=number, o=other: (ran.append(n), interrupts.detach(o))),  # type: ignore[func-returns-value]
+                    own,
+                    InterruptFunction(lambda n=own, o=other: (ran.append(n), os.read(n, 1), interrupts.detach(o))),  # type: ignore[func-returns-value]
                 )
                 os.write(pipes[number][1], b"x")
             events.turn()
@@ -180,6 +199,50 @@ def test_timers_fire_never_early_and_not_rounded_to_milliseconds(interrupts: Epo
     assert min(late) >= 0
     # Rounded up to milliseconds, every one of them would be 900 µs late.
     assert min(late) < 800_000
+
+
+def test_deadlines_that_move_on_end_few_sleeps(interrupts: EpollInterrupts) -> None:
+    """As those of retransmissions do with every acknowledgment."""
+    reader, writer = os.pipe()
+    step, fired = 1_000_000, []
+
+    def feed() -> None:
+        for _ in range(30):
+            time.sleep(step / 1e9)
+            os.write(writer, b"x")
+
+    try:
+        with running(interrupts) as events:
+            timer = after(10 * step, lambda: pytest.fail("it was cancelled"))
+
+            def put_off() -> None:
+                nonlocal timer
+                os.read(reader, 1)
+                timer.cancel()
+                timer = after(10 * step, lambda: (fired.append(time.monotonic_ns()), events.stop()))  # type: ignore[func-returns-value]
+
+            interrupts.attach(reader, InterruptFunction(put_off))
+            thread = threading.Thread(target=feed)
+            thread.start()
+            events.run()
+            thread.join()
+            assert fired[0] >= timer.deadline
+            assert 10 < events.counters()["interrupts"] <= 30
+            assert events.counters()["sleeps"] <= events.counters()["interrupts"] + 12
+            interrupts.detach(reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_an_earlier_deadline_ends_the_sleep(interrupts: EpollInterrupts) -> None:
+    with running(interrupts) as events:
+        far = after(20 * 10**9, lambda: pytest.fail("the sleep was too long"))
+        after(1_000_000, lambda: after(1_000_000, events.stop))
+        begun = time.monotonic()
+        events.run()
+        assert time.monotonic() - begun < 10
+        far.cancel()
 
 
 def test_wake_from_another_thread(interrupts: EpollInterrupts) -> None:
@@ -294,11 +357,3 @@ def test_clocks_and_entropy() -> None:
         first = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         events.turn()
         assert first <= events.now <= time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-
-
-def test_wrong_arguments_close_nothing() -> None:
-    before = descriptors()
-    wrong: dict[str, Any] = {"nonsense": 1}
-    with pytest.raises(TypeError):
-        EpollInterrupts(**wrong)
-    assert descriptors() == before

@@ -18,12 +18,12 @@ from netapp.iobuf.pool import BufferPool
 class PoolCore:
     """Core 0 of a namespace of its own: pool, event manager and timers."""
 
-    def __init__(self, size: int, reserve: int) -> None:
+    def __init__(self, size: int, reserve: int, clock: Any, interrupts: Any) -> None:
         self.namespace = EbbNamespace()
         self.core = self.namespace.cores[0]
         self.pool = BufferPool(size, reserve)
-        self.clock = VirtualClock(1_000_000_000)
-        self.interrupts = VirtualInterrupts(self.clock)
+        self.clock = clock or VirtualClock(1_000_000_000)
+        self.interrupts = interrupts or VirtualInterrupts(self.clock)
         self.namespace.install(BUFFER_POOL, lambda core, ebb_id: self.pool)
         self.namespace.install(TIMER, lambda core, ebb_id: TimerWheel())
         self.namespace.install(EVENT_MANAGER, lambda core, ebb_id: EventManager(self.clock, self.interrupts))
@@ -80,10 +80,12 @@ def left_behind(pool: BufferPool) -> str:
 
 
 @contextmanager
-def core_with_pool(size: int = 64 << 20, reserve: int = 1 << 20) -> Iterator[PoolCore]:
+def core_with_pool(
+    size: int = 64 << 20, reserve: int = 1 << 20, clock: Any = None, interrupts: Any = None
+) -> Iterator[PoolCore]:
     """Enters a new core. On the way out its Ebbs are destroyed, and every slot, view and chain must be back."""
     chains = live_chains()
-    made = PoolCore(size, reserve)
+    made = PoolCore(size, reserve, clock, interrupts)
     with made.core:
         made.events.turn()  # it now knows the time
         yield made

@@ -122,7 +122,7 @@ def test_a_loaded_appliance_polls() -> None:
         for rounds in (1, 2, 3):
             more = load(tap)
             # Frames come in numbers between interrupts: most are found by polling.
-            assert more["frames"] >= 20_000 and more["polls"] > more["interrupts"]
+            assert more["frames"] >= 20_000 and more["polls"] >= more["interrupts"]
             assert more["interrupts"] < more["frames"] / 2
             # And back to interrupts when it is over.
             tap.run_until(lambda: polling.state(queue) == "interrupt")
