@@ -40,9 +40,10 @@ memcached is received by the server's kernel within the *client's* system call, 
 as memcached's; on tap all of it is done by the server, and counts. A server that is faster than the generator
 polls for the next request, which counts too: its CPU a request at saturation is then elapsed time a request.
 
-All servers have equal priority on one core, and the generator has another. One of them is loaded at a time, at each
-point once a round, in an order that is shuffled anew each round; the others are stopped meanwhile (SIGSTOP), for some
-wake now and then without being asked.
+All servers run on one core, and the generator on another, all at the highest ordinary priority (nice -20): little
+else that the machine does delays them. One of them is loaded at a time, at each point once a round, in an order that
+is shuffled anew each round; the others are stopped meanwhile (SIGSTOP), for some wake now and then without being
+asked.
 """
 
 
@@ -158,7 +159,10 @@ def _sweep(name: str, part: dict[str, Any], heading: str, picture: str, label: A
 def _latency(part: dict[str, Any], picture: str) -> Iterator[str]:
     yield "## Latency against load\n"
     yield picture
-    yield "Each server in open loop, at shares of what it answers at saturation.\n"
+    yield (
+        "Each server in open loop, at shares of what it answers at saturation. The median of three measurements "
+        "decides whether a rate is within the limit.\n"
+    )
     found = {row["server"]: row for row in limits(part)}
     head = ("", f"highest rate with p99 ≤ {P99_LIMIT_US:.0f} µs, requests/s", "to memcached")
     yield markdown(

@@ -23,6 +23,8 @@ from bench.debian import NotFetched, environment, fetched
 PORT = 11211
 BASELINE = "memcached"
 MEMORY = ("-m", "1024")  # nothing is ever evicted
+# Of servers and generator alike. Not a real-time one: a server that never sleeps would be throttled.
+PRIORITY = -20
 _START = 30.0  # s
 _STOP = 5.0
 _ANSWER = 30.0  # however much else it is asked for
@@ -163,8 +165,8 @@ class Running:
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """On one core, and not longer than this process."""
-    return ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core), *command]
+    """On one core, not longer than this process, and before what else the machine does."""
+    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", str(PRIORITY), "taskset", "-c", str(core), *command]
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class Bed:
         self.running = dict.fromkeys(servers)
         self.asked: list[tuple[str, Load]] = []
         self.failing = 0
+        self.disturbed = 0
 
     def measure(self, server: str, load: Load, seconds: float) -> dict[str, Any]:
         self.asked.append((server, load))
@@ -40,10 +41,11 @@ class Bed:
             raise click.ClickException("on purpose")
         most = COSTS[server][1]
         served = most if load.rate is None else min(load.rate, most)
+        disturbed = self.disturbed and len(self.asked) % self.disturbed == 0
         over = load.rate is not None and load.rate > KNEES[server] * most
         made = row(server, 0, connections=load.connections, value=load.value, rate=load.rate)
         del made["round"]
-        return {**made, "requests_per_second": served, "p99_us": 501.0 if over else 500.0}
+        return {**made, "requests_per_second": served, "p99_us": 501.0 if over or disturbed else 500.0}
 
 
 def part(bed: Bed, rounds: int = 2) -> Part:
@@ -84,6 +86,19 @@ def test_the_highest_rate_within_the_limit_is_searched(server: str, least: float
     highest = COSTS[server][1]
     assert least * highest <= limit["requests_per_second"] <= most * highest
     assert {row["share"] for row in made.rows} >= {None, *SHARES}
+
+
+@pytest.mark.parametrize("disturbed", [7, 9, 11])
+@pytest.mark.parametrize(("server", "least", "most"), [("memcached", 0.60, 0.62), ("rw", 0.95, 0.97)])
+def test_the_search_bears_that_some_measurements_are_disturbed(
+    disturbed: int, server: str, least: float, most: float
+) -> None:
+    bed = Bed(server)
+    bed.disturbed = disturbed
+    made = part(bed, rounds=3)
+    latency(made)
+    highest = COSTS[server][1]
+    assert [least * highest <= limit["requests_per_second"] <= most * highest for limit in made.limits] == [True] * 3
 
 
 def test_a_rate_that_was_not_kept_up_is_not_within_the_limit() -> None:
