@@ -22,6 +22,8 @@ from tests.virtio.pairwise import pairwise
 BASE = "VERSION_1"
 HABITS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "shuffled": {"shuffled": True},
+    "slow": {"slow": (1, 20)},
     "late": {"rates": {"interrupt-late": 0.5}},
     "spurious": {"rates": {"interrupt-spurious": 0.3}, "always_interrupt": True},
     "stalls": {"rates": {"stall": 0.3}, "reset_reads": 3},

@@ -111,7 +111,7 @@ def test_resets_far_apart_are_no_reason_to_give_it_up():
 
 def test_a_reset_under_load_loses_no_slot_and_no_byte():
     """Frames are in both rings, and more wait behind them."""
-    with echoing("qemu") as running:
+    with echoing("qemu", faults=Faults(seed=2, slow=(1, 10))) as running:
         made = running.connect()
         data = payload(200_000)
         with running.client.core:

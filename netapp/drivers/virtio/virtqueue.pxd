@@ -85,11 +85,11 @@ cdef struct virtqueue_t:
     packed_descriptor_t* packed          # packed; else NULL
     event_t* driver_event
     event_t* device_event
-    buffer_t* buffers                    # [size]
+    buffer_t* buffers                    # [size], and one that is no buffer
     uint16_t* order                      # [size] ids in the order in which they were made available; with IN_ORDER
     # Free ids are a list, first in, first out: a device that returns buffers in order is given descriptors in order.
-    uint16_t previous                    # whose `next` is the first free id
-    uint16_t last                        # the last free id
+    uint16_t previous                    # whose `next` is the first free id; not free itself
+    uint16_t last                        # the last free id; `previous` where there is none
     uint16_t free                        # descriptors of the ring
     uint16_t added                       # buffers made available so far
     uint16_t published                   # of these, what the device may see
@@ -231,6 +231,10 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
 
 cdef inline void release(virtqueue_t* queue, uint16_t id) noexcept:
     """The buffer's id and descriptors are free again; it was taken back."""
+    if queue.buffers[id].last == queue.previous:
+        # Given back before older ones (2.6): what comes after it in the list will not be the first free id.
+        queue.buffers[queue.size].next = id if queue.previous == queue.last else queue.buffers[queue.previous].next
+        queue.previous = queue.size
     queue.buffers[queue.last].next = id
     if queue.buffers[id].count != 1:
         release_chain(queue, id)

@@ -45,7 +45,7 @@ def make_virtqueue(size, features, scratch_bytes):
     queue.in_order = (features >> cython.cast(cython.int, IN_ORDER)) & 1 != 0
     queue.event_index = (features >> cython.cast(cython.int, EVENT_IDX)) & 1 != 0
     queue.indirect = (features >> cython.cast(cython.int, INDIRECT_DESC)) & 1 != 0
-    queue.buffers = cython.cast(cython.pointer(buffer_t), calloc(size, cython.sizeof(buffer_t)))
+    queue.buffers = cython.cast(cython.pointer(buffer_t), calloc(size + 1, cython.sizeof(buffer_t)))
     queue.order = cython.cast(cython.pointer(uint16_t), calloc(size, cython.sizeof(uint16_t)))
     if queue.buffers == cython.NULL or queue.order == cython.NULL:
         raise MemoryError
@@ -53,7 +53,8 @@ def make_virtqueue(size, features, scratch_bytes):
         queue.buffers[i].next = (i + 1) & queue.mask
         queue.buffers[i].last = i
         queue.buffers[i].count = 1
-    queue.previous = queue.last = size - 1
+    queue.previous = size
+    queue.last = size - 1
     queue.free = size
     if packed:
         queue.packed = cython.cast(cython.pointer(packed_descriptor_t), made.memory)
