@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from netapp.cli.boot import BootConfig, boot_image
 from netapp.cli.build import build_image
 from netapp.cli.find import listed
 from netapp.cli.options import options_of, taken
 from netapp.cli.run import FaultConfig, TapConfig, run
-from netapp.native.config import ImageOptions
+from netapp.native.config import BareOptions, ImageOptions
 from netapp.node.console import reason, set_up_logging
 
 
@@ -21,6 +24,20 @@ from netapp.node.console import reason, set_up_logging
 @click.version_option(package_name="netapp", message="netapp %(version)s")
 def cli() -> None:
     """Network appliances in one Python code base, from the wire to the callback."""
+
+
+@contextmanager
+def _told_in_a_line(verbose: int) -> Iterator[None]:
+    """What fails within it; with its traceback if that is asked for."""
+    set_up_logging(verbose)
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if verbose >= 2:
+            raise
+        raise click.ClickException(reason(error)) from None
 
 
 @cli.command(name="list")
@@ -38,19 +55,12 @@ def _run_command(name: str, verbose: int, uncompiled: bool, arguments: Sequence[
     NAME is one that `netapp list` shows, a module, module:Class, or a file.py. What stands after -- is the appliance's:
     `netapp run NAME -- -h` says what it takes.
     """
-    set_up_logging(verbose)
     try:
         tap, faults = taken(TapConfig, values), taken(FaultConfig, values)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    try:
+    with _told_in_a_line(verbose):
         run(name, tap, faults, uncompiled, arguments)
-    except (click.ClickException, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        if verbose >= 2:
-            raise
-        raise click.ClickException(reason(error)) from None
 
 
 cli.add_command(
@@ -106,11 +116,42 @@ cli.add_command(
 )
 
 
+def _boot_command(image: Path, arguments: Sequence[str], **values: Any) -> None:
+    """Boots an image, which `netapp build` made, in QEMU on a tap device of this host.
+
+    What is given here goes before what was baked in; what stands after -- is the appliance's. Ctrl-C ends it in order.
+    The exit status is the image's: 0, 1 (failed at run time), 2 (bad usage), or 70 to 75: the machine itself failed.
+    """
+    context = click.get_current_context()
+    given = {name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    try:
+        config, options = taken(BootConfig, values), taken(BareOptions, values)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    words = [*options.words(given), *(["--", *arguments] if arguments else [])]
+    with _told_in_a_line(options.verbose):
+        status = boot_image(image, config, words, options.vlan)
+    context.exit(status)
+
+
+cli.add_command(
+    click.Command(
+        "boot",
+        callback=_boot_command,
+        help=_boot_command.__doc__,
+        params=[
+            click.Argument(["image"], type=click.Path(exists=True, dir_okay=False, path_type=Path)),
+            *options_of(BootConfig),
+            *options_of(BareOptions),
+            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[-- APPLIANCE OPTIONS]"),
+        ],
+    )
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
-        cli.main(arguments, prog_name="netapp", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        status = cli.main(arguments, prog_name="netapp", standalone_mode=False)  # that of context.exit(), or None
     except click.exceptions.NoArgsIsHelpError as help_text:
         print(help_text.format_message(), file=sys.stderr)
         return 2
@@ -119,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 1
-    return 0
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -194,6 +194,10 @@ class TapDevice:
         self.queue = TapRwQueue()
         return 0
 
+    def fileno(self):
+        """Of the descriptor, for who hands it on."""
+        return self.queue.file
+
     @property
     def when_removed(self):
         return self.queue.when_removed

@@ -41,7 +41,7 @@ def link(
         told = [line for line in done.stderr.splitlines() if "undefined" in line or "cannot find" in line]
         raise BuildError(f"the image does not link: {(told or done.stderr.splitlines() or ['gcc failed'])[0]}")
     _forget_sections(output)
-    return _sizes(listing.read_text(), output.stat().st_size)
+    return _sizes(listing.read_text())
 
 
 def _forget_sections(image: Path) -> None:
@@ -52,8 +52,8 @@ def _forget_sections(image: Path) -> None:
             file.write(bytes(size))
 
 
-def _sizes(listing: str, total: int) -> dict[str, int]:
-    """By whose the bytes are. `listing`: the linker's map."""
+def _sizes(listing: str) -> dict[str, int]:
+    """By whose the bytes are, but for padding. `listing`: the linker's map."""
     found: Counter[str] = Counter()
     section = ""
     for line in listing.partition("Linker script and memory map")[2].splitlines():
@@ -62,7 +62,6 @@ def _sizes(listing: str, total: int) -> dict[str, int]:
         piece = _PIECE.search(line)
         if piece and not section.startswith(_NOT_LOADED):
             found[_part(piece[2])] += int(piece[1], 16)
-    found["between them"] = total - sum(found.values())
     return dict(found.most_common())
 
 
