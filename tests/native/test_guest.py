@@ -64,8 +64,9 @@ def test_statuses_are_passed_on(image: Image, tmp_path: Path) -> None:
     with boot(tmp_path, image.path, "--", "-p", "x", ready="") as running:
         assert running.process.wait(20) == 2
         assert running.said().replace("\r", "").splitlines()[-1] == "netapp: -p: 'x' is no number"
-    with boot(tmp_path, image.path, "--memory", "64", ready="") as running:
-        assert running.process.wait(20) == 1  # the pool does not fit
+    with boot(tmp_path, image.path, "--memory", "26", ready="") as running:
+        assert running.process.wait(20) == 1
+        assert "too few for packets: give the machine more" in running.said()
 
 
 def test_a_killed_boot_takes_its_machine_and_tap_along(image: Image, tmp_path: Path) -> None:
