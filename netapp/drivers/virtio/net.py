@@ -127,11 +127,11 @@ class VirtioNet:
         if not having(offered, bits.VERSION_1):
             raise VirtioError(f"{transport.name}: the device does not offer VIRTIO 1 (6.1)")
         wanted = self._choose(offered, pairs, excluded)
-        if self.queues and self.negotiated & ~wanted:
-            raise VirtioError(f"{transport.name}: the device offers less than before its reset")
-        if self.queues:
+        if self.negotiated:
             # The stack knows the device as it was.
-            wanted &= self.negotiated
+            if self.negotiated & ~wanted:
+                raise VirtioError(f"{transport.name}: the device offers less than before its reset")
+            wanted = self.negotiated
         transport.set_driver_features(wanted)
         transport.status = ACKNOWLEDGE | DRIVER | FEATURES_OK
         if not transport.status & FEATURES_OK:
@@ -182,7 +182,7 @@ class VirtioNet:
                 break
         if mtu < 68:
             raise VirtioError(f"{transport.name}: the device has an MTU of {mtu} bytes, and 68 are the least (5.1.4.1)")
-        if self.queues:
+        if self.negotiated:
             if mac != self.mac or mtu != self.mtu or most < len(self.queues):
                 raise VirtioError(f"{transport.name}: the device is another one after its reset")
             return len(self.queues)

@@ -145,7 +145,7 @@ def _look_at(
         id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
         length = load32(cython.cast(uint64_t, cython.address(ring[at & mask].length)))
         # The mask is of the queue's size, which is a power of two.
-        if id > mask or length <= VNET_BYTES or length > most_bytes:
+        if id > mask or length == 0 or length > most_bytes:
             break
         found.view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
         if found.view == cython.NULL:
@@ -379,7 +379,7 @@ class VirtioQueue:
             self.filled = False
             self.broken = what
             self.count.violations += 1
-            self._give_back_found()
+        self._give_back_found()
         return 0
 
     # --- receiving
@@ -444,6 +444,8 @@ class VirtioQueue:
         if not self.filled:
             return self._poll_idle()
         self._reap()
+        if not self.filled:
+            return 0
         pool = running_pool()
         # An exception may have ended the last poll early.
         if self.found_next == self.found_count:
@@ -457,6 +459,13 @@ class VirtioQueue:
             if view == cython.NULL:
                 self._drop(pool, found.buffers)
                 continue
+            if found.length <= VNET_BYTES:
+                if large:
+                    _free_views(view)
+                else:
+                    free_iobuf(view)
+                self._breaks("it used a receive buffer for less than a frame")
+                break
             memory = view.slot.memory
             if large:
                 if not self._take_large(pool, found):
@@ -509,7 +518,7 @@ class VirtioQueue:
             found.length = most_bytes if used.whole else used.length
             count += 1
             self.found_count = count
-            if found.length <= VNET_BYTES or found.length > most_bytes:
+            if found.length == 0 or found.length > most_bytes:
                 got = -1
                 break
             found += 1
@@ -766,9 +775,7 @@ class VirtioQueue:
         self.count.tx_frames += 1
         self.count.tx_bytes += frame.length
         if header == cython.NULL:
-            header = cython.cast(
-                cython.pointer(vnet_header_t), self.headers + queue.buffers[queue.previous].next * _HEADER_STEP
-            )
+            header = cython.cast(cython.pointer(vnet_header_t), self.headers + queue.first * _HEADER_STEP)
         put_offload(header, cython.address(frame.offload))
         if count == 1:
             offer(queue, take_id(queue), view, bus_address(header), view.length + VNET_BYTES, 0)

@@ -18,6 +18,7 @@ cdef enum:
     AVAILABLE = 0x80
     USED = 0x8000
     USED_OR_NOT = 0x8080         # both
+    NO_ID = 0xffff
     # RING_EVENT_FLAGS of a packed queue (2.8.10).
     EVENTS_ENABLE = 0
     EVENTS_DISABLE = 1
@@ -56,7 +57,7 @@ cdef struct event_t:             # 2.8.14
 cdef struct buffer_t:
     # Of a buffer, by its id.
     void* held                   # what it is made of; NULL: the device has no such buffer
-    uint16_t next                # the id that is free after this one
+    uint16_t next                # of a free one the next that is free, NO_ID after the last; within a chain the next
     uint16_t last                # its last descriptor; of a packed queue, and of a free buffer, the id
     uint16_t count               # descriptors of the ring that it takes; of a free one 1
     uint16_t sequence            # with IN_ORDER: the number of buffers made available before it
@@ -85,11 +86,11 @@ cdef struct virtqueue_t:
     packed_descriptor_t* packed          # packed; else NULL
     event_t* driver_event
     event_t* device_event
-    buffer_t* buffers                    # [size], and one that is no buffer
+    buffer_t* buffers                    # [size]
     uint16_t* order                      # [size] ids in the order in which they were made available; with IN_ORDER
     # Free ids are a list, first in, first out: a device that returns buffers in order is given descriptors in order.
-    uint16_t previous                    # whose `next` is the first free id; not free itself
-    uint16_t last                        # the last free id; `previous` where there is none
+    uint16_t first                       # NO_ID: none is free
+    uint16_t last
     uint16_t free                        # descriptors of the ring
     uint16_t added                       # buffers made available so far
     uint16_t published                   # of these, what the device may see
@@ -137,8 +138,8 @@ cdef void release_chain(virtqueue_t* queue, uint16_t id) noexcept
 
 cdef inline uint16_t take_id(virtqueue_t* queue) noexcept:
     """For a buffer of one descriptor; `free` is not 0."""
-    cdef uint16_t id = queue.buffers[queue.previous].next
-    queue.previous = id
+    cdef uint16_t id = queue.first
+    queue.first = queue.buffers[id].next
     queue.free -= 1
     return id
 
@@ -231,14 +232,14 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
 
 cdef inline void release(virtqueue_t* queue, uint16_t id) noexcept:
     """The buffer's id and descriptors are free again; it was taken back."""
-    if queue.buffers[id].last == queue.previous:
-        # Given back before older ones (2.6): what comes after it in the list will not be the first free id.
-        queue.buffers[queue.size].next = id if queue.previous == queue.last else queue.buffers[queue.previous].next
-        queue.previous = queue.size
-    queue.buffers[queue.last].next = id
+    if queue.first == NO_ID:
+        queue.first = id
+    else:
+        queue.buffers[queue.last].next = id
     if queue.buffers[id].count != 1:
         release_chain(queue, id)
         return
+    queue.buffers[id].next = NO_ID
     queue.last = id
     queue.free += 1
 

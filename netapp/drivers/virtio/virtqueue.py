@@ -45,15 +45,14 @@ def make_virtqueue(size, features, scratch_bytes):
     queue.in_order = (features >> cython.cast(cython.int, IN_ORDER)) & 1 != 0
     queue.event_index = (features >> cython.cast(cython.int, EVENT_IDX)) & 1 != 0
     queue.indirect = (features >> cython.cast(cython.int, INDIRECT_DESC)) & 1 != 0
-    queue.buffers = cython.cast(cython.pointer(buffer_t), calloc(size + 1, cython.sizeof(buffer_t)))
+    queue.buffers = cython.cast(cython.pointer(buffer_t), calloc(size, cython.sizeof(buffer_t)))
     queue.order = cython.cast(cython.pointer(uint16_t), calloc(size, cython.sizeof(uint16_t)))
     if queue.buffers == cython.NULL or queue.order == cython.NULL:
         raise MemoryError
     for i in range(size):
-        queue.buffers[i].next = (i + 1) & queue.mask
+        queue.buffers[i].next = i + 1 if i + 1 < size else NO_ID
         queue.buffers[i].last = i
         queue.buffers[i].count = 1
-    queue.previous = size
     queue.last = size - 1
     queue.free = size
     if packed:
@@ -74,7 +73,7 @@ def make_virtqueue(size, features, scratch_bytes):
 
 
 def offer_pieces(queue, held, pieces, count, readable):
-    id: uint16_t = queue.buffers[queue.previous].next
+    id: uint16_t = queue.first
     at: uint16_t = id
     flags: uint16_t
     first_flags: uint16_t = 0
@@ -113,7 +112,7 @@ def offer_pieces(queue, held, pieces, count, readable):
             if queue.next_available == queue.size:
                 queue.next_available = 0
                 queue.available_flags ^= USED_OR_NOT
-    queue.previous = buffer.last
+    queue.first = queue.buffers[buffer.last].next
     queue.free -= count
     if queue.packed == cython.NULL:
         queue.available.ring[queue.added & queue.mask] = id
@@ -131,6 +130,7 @@ def release_chain(queue, id):
     buffer: cython.pointer(buffer_t) = cython.address(queue.buffers[id])
     queue.free += buffer.count
     queue.last = buffer.last
+    queue.buffers[queue.last].next = NO_ID
     buffer.count = 1
     buffer.last = id
 
