@@ -86,7 +86,10 @@ _LARGE = (bits.GUEST_TSO4, bits.GUEST_USO4)
 
 _ETHERNET_VLAN = 18
 _LARGE_BUFFERS = 32  # of many slots, in a queue
-_LEAST_MERGED = 64  # buffers of one slot, for frames of 64 KiB
+# For frames of 64 KiB, which are not longer than a queue, with indirect descriptors either (2.7.5.3.1, 2.8.17): receive
+# buffers of one slot, and descriptors of one that is sent.
+_LEAST_MERGED = 64
+_LEAST_CUT = 32
 _RESETS, _WITHIN = 8, 60_000_000_000  # resets, ns
 
 
@@ -139,10 +142,11 @@ class VirtioNet:
         pairs = self._take_configuration(wanted, pairs)
         self._agree(wanted)
         transport.set_config_vector()
-        if not self._make_queues(wanted, pairs):
-            # Frames of 64 KiB would find no room, and nothing behind them would come.
+        beyond = self._make_queues(wanted, pairs)
+        if beyond:
+            # Such frames would find no room, and nothing behind them would go or come.
             self._end(False)
-            return self._set_up(pairs, excluded | frozenset(_LARGE))
+            return self._set_up(pairs, excluded | beyond)
         transport.status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
         self.negotiated = wanted
         self.works = True
@@ -218,7 +222,7 @@ class VirtioNet:
                 self.features |= feature
 
     def _make_queues(self, wanted, pairs):
-        """False: the receive queues are too small for large frames."""
+        """Features that the queues are too small for; then none is set up."""
         queue: VirtioQueue
         receiving: Virtqueue
         transmitting: Virtqueue
@@ -229,10 +233,14 @@ class VirtioNet:
         for pair in range(pairs):
             queue = self.queues[pair]
             size = self._size(2 * pair, self.size if slots == 1 else min(self.size, _LARGE_BUFFERS))
-            if self.agreed.kinds and slots == 1 and size < _LEAST_MERGED:
-                return False
+            if self.agreed.kinds and size < (_LEAST_MERGED if slots == 1 else slots):
+                return frozenset(_LARGE)
+            if size < slots:
+                return frozenset((bits.MTU,))
             receiving = make_virtqueue(size, wanted, receiving_scratch(size, slots))
             size = self._size(2 * pair + 1, self.size)
+            if size < _LEAST_CUT and self.features & (FEATURE_TSO4 | FEATURE_USO):
+                return frozenset((bits.HOST_TSO4, bits.HOST_USO))
             transmitting = make_virtqueue(size, wanted, transmitting_scratch(size, having(wanted, bits.INDIRECT_DESC)))
             self._hand_over(receiving, 2 * pair, pair)
             self._hand_over(transmitting, 2 * pair + 1, pair)
@@ -245,7 +253,7 @@ class VirtioNet:
             index = 2 * self.transport.config.read16(_CONFIG_MAX_PAIRS)
             self.control = make_virtqueue(self._size(index, 64), wanted, 64)
             self._hand_over(self.control, index, None)
-        return True
+        return frozenset()
 
     def _size(self, index, most):
         """Descriptors of a queue: a power of two, of packed ones as well."""

@@ -761,10 +761,10 @@ class VirtioQueue:
         view: cython.pointer(iobuf_t) = frame.head
         count: uint32_t = frame.count + (1 if header == cython.NULL else 0)
         needed: uint32_t = 1 if queue.indirect and count <= TABLE_ENTRIES else count
+        if count > queue.size:
+            # 2.7.5.3.1, 2.8.17: a chain is not longer than the queue, wherever its descriptors are.
+            return not self._flatten(frame) or self.transmit(frame)
         if needed > queue.free:
-            if needed > queue.size:
-                # 2.7.5.3.1, 2.8.17: a chain is not longer than the queue.
-                return not self._flatten(frame) or self.transmit(frame)
             self._reap()
             if not self.works:
                 return self.transmit(frame)
