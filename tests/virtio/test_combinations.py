@@ -38,7 +38,7 @@ FACTORS = {
     "receive": ("", "GUEST_CSUM", "GUEST_CSUM GUEST_TSO4", "GUEST_CSUM GUEST_TSO4 GUEST_USO4"),
     "network": ("MAC", "MAC STATUS MTU", "CTRL_VQ MQ MAC STATUS"),
     "kind": KINDS,
-    "size": (64, 256),
+    "size": (8, 64, 256),
     "habit": tuple(HABITS),
     "eager": (False, True),
 }
