@@ -241,6 +241,8 @@ class VirtioNet:
             size = self._size(2 * pair + 1, self.size)
             if size < _LEAST_CUT and self.features & (FEATURE_TSO4 | FEATURE_USO):
                 return frozenset((bits.HOST_TSO4, bits.HOST_USO))
+            if size < 2 + self.mtu // UNIT_BYTES:
+                return frozenset((bits.MTU,))
             transmitting = make_virtqueue(size, wanted, transmitting_scratch(size, having(wanted, bits.INDIRECT_DESC)))
             self._hand_over(receiving, 2 * pair, pair)
             self._hand_over(transmitting, 2 * pair + 1, pair)
