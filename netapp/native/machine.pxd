@@ -9,7 +9,6 @@ cdef extern from "netapp/native/kernel/kernel.h" nogil:
     uint64_t netapp_clock() noexcept
     int64_t netapp_wall_clock() noexcept
     const char* netapp_clock_name() noexcept
-    uint64_t netapp_clock_slept() noexcept
     void netapp_random(void* bytes, size_t count) noexcept
     int netapp_vector_take() noexcept
     void netapp_vector_give(int vector) noexcept
@@ -29,7 +28,6 @@ cdef extern from "netapp/native/kernel/kernel.h" nogil:
         uint32_t line
         int edge
     int netapp_window(int index, netapp_window_t* window) noexcept
-    const char* netapp_command_line() noexcept
     uint8_t netapp_port_read8(uint16_t port) noexcept
     uint16_t netapp_port_read16(uint16_t port) noexcept
     uint32_t netapp_port_read32(uint16_t port) noexcept

@@ -14,8 +14,6 @@ from cython.cimports.netapp.native.machine import (
     NETAPP_NEVER,
     netapp_clock,
     netapp_clock_name,
-    netapp_clock_slept,
-    netapp_command_line,
     netapp_console_read,
     netapp_idle,
     netapp_interrupt_done,
@@ -54,22 +52,10 @@ def is_native():
     return netapp_native() != 0
 
 
-def command_line():
-    """As the loader gave it."""
-    _need_kernel()
-    return netapp_command_line().decode("utf-8", "surrogateescape")
-
-
 def clock_name():
     """What the clock goes by."""
     _need_kernel()
     return netapp_clock_name().decode()
-
-
-def time_slept():
-    """ns for which the processor was halted."""
-    _need_kernel()
-    return netapp_clock_slept()
 
 
 def memory():
@@ -187,7 +173,7 @@ class NativeInterruptController:
         vector: cython.int = _vector()
         if netapp_line_connect(number, vector, edge) < 0:
             netapp_vector_give(vector)
-            raise OSError(errno.ENODEV, f"no I/O APIC has the interrupt line {number}")
+            raise OSError(errno.ENODEV, f"no I/O APIC has the interrupt line {number}, or it is in use")
         return vector
 
 

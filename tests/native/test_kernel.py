@@ -7,16 +7,13 @@ from pathlib import Path
 import pytest
 
 import netapp
+from netapp.native.image.build import KERNEL_FLAGS
 from tests.support.guests import MACHINES, run
 
 pytestmark = pytest.mark.system
 
 KERNEL = Path(netapp.__file__).parent / "native" / "kernel"
-FLAGS = (
-    "-O2 -g0 -Wall -Wextra -Werror -Wno-parentheses -Wno-missing-field-initializers -ffreestanding -fno-pic -fno-pie"
-    " -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns"
-    " -fno-asynchronous-unwind-tables -fno-strict-aliasing"
-).split()
+WARNINGS = "-Wall -Wextra -Werror -Wno-parentheses -Wno-missing-field-initializers".split()
 PANIC, UNKNOWN_CALL, NO_MEMORY, NO_ENTROPY, NO_CLOCK, ABORTED = range(70, 76)
 
 MODERN_WINDOWS = ("-global", "virtio-mmio.force-legacy=false")
@@ -35,7 +32,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     objects = []
     for source in sorted(KERNEL.glob("*.[cS]")):
         objects.append(folder / f"{source.stem}.o")
-        subprocess.run(["gcc", "-c", *FLAGS, source, "-o", objects[-1]], check=True)
+        subprocess.run(["gcc", "-c", *KERNEL_FLAGS, *WARNINGS, source, "-o", objects[-1]], check=True)
     linked = folder / "program"
     options = ["-O1", "-static", "-no-pie", "-Wl,-z,norelro", "-Wl,-z,separate-code", "-s"]
     subprocess.run(["gcc", *options, Path(__file__).with_name("program.c"), *objects, "-o", linked], check=True)

@@ -40,7 +40,7 @@ _COLD = (
     *(f"netapp.tcp.{name}" for name in "congestion.python error_arrives extras isn listener options".split()),
     *(f"netapp.wire.{name}" for name in "arp icmp vlan".split()),
 )
-_KERNEL_FLAGS = (
+KERNEL_FLAGS = (
     "-O2 -g0 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector"
     " -fcf-protection=none -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables -fno-strict-aliasing"
 ).split()
@@ -113,7 +113,7 @@ def _linked(toolchain: Toolchain, closure: Closure, baked: dict[str, str], cache
     headers = tuple(sorted(_KERNEL.glob("*.h")))
     sources, libraries = _cythonized(toolchain, modules, cache)
     sources += [
-        Source(f"kernel.{path.stem}", path, tuple(_KERNEL_FLAGS), headers) for path in sorted(_KERNEL.glob("*.[cS]"))
+        Source(f"kernel.{path.stem}", path, tuple(KERNEL_FLAGS), headers) for path in sorted(_KERNEL.glob("*.[cS]"))
     ]
     sources.append(Source("image.main", _HERE / "main.c", ("-O2", "-g0", *_STATIC, *includes)))
     objects = compiled(toolchain, sources, cache / "o")

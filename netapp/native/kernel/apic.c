@@ -93,6 +93,9 @@ int netapp_line_connect(int line, int vector, int edge) {
     uint64_t address = io_apic(line, &pin);
     if (address == 0)
         return -1;
+    for (int other = 0; other < 256; other++)
+        if (wired[other].line == line + 1)
+            return -1;
     wired[vector].line = (int16_t)(line + 1);
     wired[vector].level = !edge;
     io_write(address, REDIRECTION + 2 * pin + 1, local_read(ID) & 0xff000000);

@@ -95,5 +95,3 @@ void boot_read(uint32_t magic, uint64_t info) {
         refuse(NETAPP_PANIC, "started by a loader that speaks neither PVH nor Multiboot2");
     separate_ram();
 }
-
-const char *netapp_command_line(void) { return boot.command_line; }

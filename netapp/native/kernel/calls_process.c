@@ -78,7 +78,7 @@ int64_t call_prlimit64(const uint64_t *a) {
 
 int64_t call_getrusage(const uint64_t *a) {
     struct rusage *usage = (void *)a[1];
-    uint64_t busy = (netapp_clock() - netapp_clock_slept()) / MICROSECOND;
+    uint64_t busy = (netapp_clock() - clock_slept()) / MICROSECOND;
     memset(usage, 0, sizeof *usage);
     usage->ru_utime.tv_sec = (long)(busy / 1000000);
     usage->ru_utime.tv_usec = (long)(busy % 1000000);
@@ -89,7 +89,7 @@ int64_t call_getrusage(const uint64_t *a) {
 int64_t call_times(const uint64_t *a) {
     uint64_t *times = (uint64_t *)a[0], now = netapp_clock();
     if (times != NULL) {
-        times[0] = (now - netapp_clock_slept()) / (SECOND / TICKS_A_SECOND);
+        times[0] = (now - clock_slept()) / (SECOND / TICKS_A_SECOND);
         times[1] = times[2] = times[3] = 0;
     }
     return (int64_t)(now / (SECOND / TICKS_A_SECOND));

@@ -24,7 +24,7 @@ int64_t call_clock_gettime(const uint64_t *a) {
     case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_RAW: case CLOCK_MONOTONIC_COARSE: case CLOCK_BOOTTIME:
         return put_time((void *)a[1], netapp_clock());
     case CLOCK_PROCESS_CPUTIME_ID: case CLOCK_THREAD_CPUTIME_ID:
-        return put_time((void *)a[1], netapp_clock() - netapp_clock_slept());
+        return put_time((void *)a[1], netapp_clock() - clock_slept());
     default:
         return -EINVAL;
     }

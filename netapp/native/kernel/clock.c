@@ -85,8 +85,8 @@ void clock_woke(void) {
     }
 }
 
-void clock_slept(uint64_t nanoseconds) { slept += nanoseconds; }
-uint64_t netapp_clock_slept(void) { return slept; }
+void clock_sleep_took(uint64_t nanoseconds) { slept += nanoseconds; }
+uint64_t clock_slept(void) { return slept; }
 int64_t netapp_wall_clock(void) { return wall_origin + (int64_t)netapp_clock(); }
 const char *netapp_clock_name(void) { return counter == NULL ? "KVM" : counter->name; }
 

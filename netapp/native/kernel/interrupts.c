@@ -65,7 +65,7 @@ static void sleep(uint64_t deadline, int heeding) {
         clock_woke();
         now = netapp_clock();
     }
-    clock_slept(now - began);
+    clock_sleep_took(now - began);
 }
 
 void netapp_idle(uint64_t deadline) { sleep(deadline, 1); }

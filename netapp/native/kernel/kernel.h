@@ -29,7 +29,6 @@ static inline int netapp_native(void) {     /* 0: as a Linux process */
 uint64_t netapp_clock(void) NETAPP_KERNEL;              /* since start; never goes back */
 int64_t netapp_wall_clock(void) NETAPP_KERNEL;          /* since 1970-01-01 00:00 UTC */
 const char *netapp_clock_name(void) NETAPP_KERNEL;
-uint64_t netapp_clock_slept(void) NETAPP_KERNEL;        /* how much of netapp_clock() the processor was halted */
 
 /* --- Entropy */
 void netapp_random(void *bytes, size_t count) NETAPP_KERNEL;
@@ -38,7 +37,7 @@ void netapp_random(void *bytes, size_t count) NETAPP_KERNEL;
 int netapp_vector_take(void) NETAPP_KERNEL;             /* a vector for one source; -1: none is left */
 void netapp_vector_give(int vector) NETAPP_KERNEL;      /* its line is masked */
 uint64_t netapp_message_address(void) NETAPP_KERNEL;    /* MSI and MSI-X: write the vector there */
-int netapp_line_connect(int line, int vector, int edge) NETAPP_KERNEL;      /* of an I/O APIC; -1: there is no such line */
+int netapp_line_connect(int line, int vector, int edge) NETAPP_KERNEL;      /* of an I/O APIC; -1: there is none, or it is in use */
 void netapp_interrupts_take(void) NETAPP_KERNEL;        /* notes those that wait, without sleep */
 int netapp_interrupt_next(void) NETAPP_KERNEL;          /* a noted vector, which is then no more; -1: none */
 void netapp_interrupt_done(int vector) NETAPP_KERNEL;   /* its handler ran: a level-triggered line may interrupt again */
@@ -57,7 +56,6 @@ int netapp_console_read(void) NETAPP_KERNEL;            /* a byte; -1: none has 
 /* --- The machine */
 struct netapp_window { uint64_t address, size; uint32_t line; int edge; };      /* of virtio-mmio, maybe without a device */
 int netapp_window(int index, struct netapp_window *window) NETAPP_KERNEL;       /* 0: there is none of this index */
-const char *netapp_command_line(void) NETAPP_KERNEL;
 void netapp_power_off(int status) NETAPP_KERNEL __attribute__((noreturn));
 
 /* --- I/O ports */

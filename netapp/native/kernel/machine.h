@@ -92,7 +92,7 @@ int paging_put(uint64_t address);               /* a zeroed page of memory there
 /* stack.c: the program's stack, at addresses where there is no memory; it gets pages as it grows, to Linux's limit */
 #define STACK_HIGH 0x7ffffffff000UL
 #define STACK_BYTES (8UL << 20)
-#define TICKS_A_SECOND 100                         /* a second, as the auxiliary vector says: of times(2) */
+#define TICKS_A_SECOND 100                      /* a second, as the auxiliary vector says: of times(2) */
 int stack_grow(uint64_t address);               /* where a page is missing; 0: not there, or there is no memory */
 uint64_t stack_fill(void);                      /* arguments and auxiliary vector; the address for rsp */
 
@@ -151,7 +151,8 @@ int64_t pvclock_wall(void);                     /* ns since 1970 when pvclock_re
 int64_t rtc_read(void);                         /* ns since 1970; 0: there is none */
 void clock_start(void);
 void clock_woke(void);                          /* after a sleep, in which the TSC may have been anything */
-void clock_slept(uint64_t nanoseconds);
+void clock_sleep_took(uint64_t nanoseconds);
+uint64_t clock_slept(void);                     /* how much of netapp_clock() the processor was halted */
 
 /* entropy.c, virtio_rng.c */
 void entropy_start(void);
