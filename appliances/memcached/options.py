@@ -76,6 +76,8 @@ _EXTENDED_HELP = "comma separated list of extended options\n\n\b\n" + "\n".join(
 
 @dataclass(frozen=True)
 class Options(Appliance.Options):
+    """memcached's, of which those that mean nothing here are refused."""
+
     port: int = _number(11211, "-p --port", "TCP port to listen on; 0: none", 0, 65535)
     udp_port: int = _number(0, "-U --udp-port", "UDP port to listen on; 0: none", 0, 65535)
     socket: str = _refused("-s --unix-socket", "UNIX socket to listen on", _SOCKET, "FILE")

@@ -25,6 +25,8 @@ _ENDS = frozenset(b"\x03\x04")
 
 @dataclass(frozen=True)
 class Bare:
+    """What a node runs on."""
+
     platform: Platform
     device: VirtioNet
     controller: native.NativeInterruptController

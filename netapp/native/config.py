@@ -32,5 +32,7 @@ class BareOptions(NetworkOptions):
 
 @dataclass(frozen=True)
 class ImageOptions(BareOptions):
+    """There, and as a Linux process."""
+
     tap: str = option("netapp0", "as a Linux process: the tap device, which has to be there", metavar="NAME")
     io: str = option("auto", "as a Linux process: how frames are read and written", choices=("auto", "rw", "uring"))

@@ -7,6 +7,20 @@ from collections.abc import Sequence
 from importlib.machinery import BuiltinImporter, ModuleSpec
 from types import CodeType, ModuleType
 
+# Of the standard library, what others import and hardly ever use. It is run when somebody looks into it.
+_LATER = frozenset({"inspect", "linecache", "textwrap", "traceback"})
+
+
+class _Later(ModuleType):
+    """Until then."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name.startswith("__"):
+            return super().__getattribute__(name)
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        exec(Importer.get_code(self.__name__), self.__dict__)
+        return getattr(self, name)
+
 
 class Importer:
     """A finder and a loader. No module has a file: where it would be is its name as a path."""
@@ -31,7 +45,10 @@ class Importer:
 
     @classmethod
     def exec_module(cls, module: ModuleType) -> None:
-        exec(cls.get_code(module.__name__), module.__dict__)
+        if module.__name__ in _LATER:
+            module.__class__ = _Later
+        else:
+            exec(cls.get_code(module.__name__), module.__dict__)
 
     @staticmethod
     def get_code(name: str) -> CodeType:

@@ -21,6 +21,8 @@ _log = logging.getLogger("netapp.native")
 
 @dataclass(frozen=True)
 class Process:
+    """What a node runs on."""
+
     platform: Platform
     device: TapDevice
     interrupts: EpollInterrupts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import pkgutil
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ class Appliance:
     @classmethod
     def description(cls) -> str:
         own = cls.__doc__ if "__doc__" in vars(cls) else None
-        return inspect.cleandoc(own).splitlines()[0] if own else ""
+        return own.strip().splitlines()[0] if own and own.strip() else ""
 
     def pool_bytes(self) -> int:
         """How large a buffer pool it wants."""

@@ -15,6 +15,8 @@ def option(default: Any, help_text: str, **metadata: Any) -> Any:
 
 @dataclass(frozen=True)
 class NetworkOptions:
+    """Where it is, and what it reaches."""
+
     address: tuple[str, ...] = option(
         ("10.99.0.2/24",), "the appliance's address; several times: the first is the main one", metavar="ADDRESS/PREFIX"
     )

@@ -86,6 +86,7 @@ int main(int argc, char **argv)
         Py_ExitStatusException(status);
     }
     PyConfig_Clear(&config);
+    PyGC_Disable();  /* looks at everything again and again while modules are imported; a loop that idles collects */
     int ended = run();
     if (Py_FinalizeEx() < 0 && ended == 0) {
         ended = 1;
