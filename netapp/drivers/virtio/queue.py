@@ -200,88 +200,23 @@ def _replace(
 
 @cython.cfunc
 @cython.inline
-@cython.exceptval(-1, check=False)
-def _put_view(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.int:
-    """Into `frame`, which is made where there is none that can be used again."""
-    # It is not empty where an exception ended the last poll.
-    if self.frame is None or self.frame.head != cython.NULL:
-        self._empty_frame()
-    view.next = cython.NULL
-    self.frame.head = self.frame.tail = view
-    self.frame.count = 1
-    self.frame.length = view.length
-    return 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(-1, check=False)
-def _hand_up(self: VirtioQueue, header: cython.pointer(vnet_header_t)) -> cython.int:
-    """`frame`, whose header says what is left to do for it."""
-    view: cython.pointer(iobuf_t)
-    if says_something(header):
-        if not self._take_offload(header):
-            self.count.rx_malformed += 1
-            self.frame.drop_views()
-            return 0
-    else:
-        memset(cython.address(self.frame.offload), 0, cython.sizeof(offload_t))
-    self.count.rx_frames += 1
-    self.count.rx_bytes += self.frame.length
-    if self.receiver is None:
-        self.count.rx_no_receiver += 1
-        self.frame.drop_views()
-        return 0
-    self.receiver.receive_frame(self.frame)
-    if self.frame is None:  # the device was closed
-        return 0
-    # The chain is used again unless somebody else holds it. Py_REFCNT() would count the reference of its argument.
-    if cython.cast(cython.pointer(PyObject), self.frame).ob_refcnt != 1 or self.frame.write_slot != cython.NULL:
-        self.frame = None
-        return 0
-    view = self.frame.head
-    if view == cython.NULL:
-        return 0
-    if view.next != cython.NULL:
-        self.frame.drop_views()
-        return 0
-    self.frame.head = self.frame.tail = cython.NULL
-    self.frame.count = 0
-    self.frame.length = 0
-    _keep_or_free(self, view)
-    return 0
-
-
-@cython.cfunc
-@cython.inline
 @cython.exceptval(check=False)
-def _keep_or_free(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.void:
-    """A view that is not used any more: the receive queue will need one like it."""
+def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
+    """A view that is not used any more, alone: the receive queue will need one like it. False: it is not kept."""
     slot: cython.pointer(slot_t) = view.slot
     # Where slots are poisoned each goes back at once, so that a late look into one is seen.
     if (
-        REDZONE == 0
-        and slot.references == 1
-        and slot.home == self.frame_class
-        and slot.place == PLACE_DEVICE
-        and self.kept_count < MOST_KEPT
+        REDZONE != 0
+        or slot.references != 1
+        or slot.home != self.frame_class
+        or slot.place != PLACE_DEVICE
+        or self.kept_count >= MOST_KEPT
     ):
-        view.next = self.kept
-        self.kept = view
-        self.kept_count += 1
-    else:
-        view.next = cython.NULL
-        _free_views(view)
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _sent(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.void:
-    if view.next == cython.NULL:
-        _keep_or_free(self, view)
-    else:
-        _free_views(view)
+        return False
+    view.next = self.kept
+    self.kept = view
+    self.kept_count += 1
+    return True
 
 
 @cython.cfunc
@@ -304,7 +239,8 @@ def _reap_split(self: VirtioQueue, queue: cython.pointer(virtqueue_t), count: cy
             break
         buffers[id].held = cython.NULL
         release(queue, cython.cast(uint16_t, id))
-        _sent(self, view)
+        if view.next != cython.NULL or not _keep(self, view):
+            _free_views(view)
         at += 1
         count -= 1
     queue.taken = cython.cast(uint16_t, at)
@@ -440,6 +376,7 @@ class VirtioQueue:
         found: cython.pointer(found_t)
         view: cython.pointer(iobuf_t)
         memory: cython.pointer(uint8_t)
+        frame: Chain
         large: cython.bint = self.agreed.buffer_slots > 1
         if not self.filled:
             return self._poll_idle()
@@ -450,6 +387,9 @@ class VirtioQueue:
         # An exception may have ended the last poll early.
         if self.found_next == self.found_count:
             self._look(pool, MOST_FOUND if budget > MOST_FOUND else budget)
+            if self.found_count == 0:
+                return 0
+        frame = self._empty_frame()
         # A frame may have the device closed, or found broken: then there is none left.
         while self.found_next < self.found_count:
             found = cython.address(self.found[self.found_next])
@@ -474,10 +414,44 @@ class VirtioQueue:
                 if not self._merge(pool, found, load16(cython.cast(uint64_t, memory) + (HEADROOM - 2))):
                     continue
             else:
+                view.next = cython.NULL
                 view.data = memory + HEADROOM
                 view.length = found.length - VNET_BYTES
-                _put_view(self, view)
-            _hand_up(self, cython.cast(cython.pointer(vnet_header_t), memory + (HEADROOM - VNET_BYTES)))
+                frame.head = frame.tail = view
+                frame.count = 1
+                frame.length = view.length
+            if says_something(cython.cast(cython.pointer(vnet_header_t), memory + (HEADROOM - VNET_BYTES))):
+                if not self._take_offload(cython.cast(cython.pointer(vnet_header_t), memory + (HEADROOM - VNET_BYTES))):
+                    self.count.rx_malformed += 1
+                    frame.drop_views()
+                    continue
+            else:
+                memset(cython.address(frame.offload), 0, cython.sizeof(offload_t))
+            self.count.rx_frames += 1
+            self.count.rx_bytes += frame.length
+            if self.receiver is None:
+                self.count.rx_no_receiver += 1
+                frame.drop_views()
+                continue
+            self.receiver.receive_frame(frame)
+            # The chain is used again unless somebody else holds it, or, with one reference less, the device was closed.
+            # Py_REFCNT() would count the reference of its argument.
+            if cython.cast(cython.pointer(PyObject), frame).ob_refcnt != 2 or frame.write_slot != cython.NULL:
+                if not self.works:
+                    break
+                frame = self.frame = new_chain()
+                continue
+            view = frame.head
+            if view == cython.NULL:
+                continue
+            if view.next != cython.NULL:
+                frame.drop_views()
+                continue
+            frame.head = frame.tail = cython.NULL
+            frame.count = 0
+            frame.length = 0
+            if not _keep(self, view):
+                free_iobuf(view)
         return done
 
     def _poll_idle(self):
@@ -726,7 +700,8 @@ class VirtioQueue:
             while got > 0:
                 view = cython.cast(cython.pointer(iobuf_t), used.held)
                 release(queue, used.id)
-                _sent(self, view)
+                if view.next != cython.NULL or not _keep(self, view):
+                    _free_views(view)
                 got = take_used(queue, cython.address(used))
         self.blocked = False
         if got < 0:
