@@ -18,7 +18,7 @@ from tests.virtio.model.links import ListLink
 from tests.virtio.model.net import NetDevice
 from tests.virtio.model.pci import NOTIFY, NOTIFY_MULTIPLIER, PciModel
 
-BATCH, WARM, MEASURED = 32, 10, 10  # frames a turn, turns
+BATCH, WARM, MEASURED = 32, 4, 4  # frames a turn, turns
 
 
 class Notifications:

@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netapp.drivers.virtio.transport import FAILED
@@ -164,6 +164,7 @@ def test_a_device_that_is_another_one_after_its_reset_is_given_up(change, said, 
 
 
 @pytest.mark.parametrize("ring", RINGS)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1 << 32))
 def test_whatever_a_device_does_nothing_is_read_or_written_out_of_bounds(ring, seed):
     """All faults, at random: nothing raises, and all memory comes back. The debug build looks at every access."""
