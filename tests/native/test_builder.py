@@ -9,6 +9,7 @@ import pytest
 
 from netapp.cli.find import find_appliance
 from netapp.cli.main import main
+from netapp.compiling import locked
 from netapp.native.image import build as building
 from netapp.native.image import iso, toolchain
 from netapp.native.image.build import LIMIT, Image, Wanted, build
@@ -74,6 +75,13 @@ def test_an_object_is_made_again_when_what_it_is_made_of_changes(tmp_path: Path)
     source.write_text("int x = ;\n")
     with pytest.raises(BuildError, match=r"one\.c does not compile: .*error: expected expression"):
         compiled(tools, wanted, tmp_path / "o")
+
+
+def test_a_cache_of_its_own_has_room_for_both_locks(tmp_path: Path) -> None:
+    """Of an installed package: Cython's C lies there, too."""
+    with building._alone(tmp_path):
+        for lock in locked(tmp_path / "lock", ["a.b"]):
+            lock.close()
 
 
 def test_initializers_differ() -> None:

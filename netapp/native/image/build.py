@@ -172,7 +172,7 @@ def _is_tree(root: Path) -> bool:
 @contextmanager
 def _alone(cache: Path) -> Iterator[None]:
     """One image at a time: what two have in common is compiled once."""
-    with (cache / "lock").open("w") as lock:
+    with (cache / "image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
