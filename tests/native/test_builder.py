@@ -109,6 +109,7 @@ def test_what_is_missing_is_named_with_its_package(monkeypatch: pytest.MonkeyPat
         iso.check_iso_tools()
 
 
+@pytest.mark.system
 def test_too_large_is_refused_with_the_parts(image: Image, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(building, "LIMIT", 1_000_000)
     with pytest.raises(BuildError, match=r"the image would have \d+\.\d MB, more than 1 \(.*Python \d"):
