@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,9 +146,17 @@ def fake(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_signals_are_keys_of_the_console(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of them, as the guest gets them."""
     typed = tmp_path / "typed"
-    script = "kill -INT $PPID; until read -t 0.01 -N 1 one; do :; done; "
-    script += "kill -TERM $PPID; until read -t 0.01 -N 1 other; do :; done; "
-    fake(tmp_path, f'{script} printf "$one$other" > {typed}; exit 5', monkeypatch)
+    script = tmp_path / "guest.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "os.set_blocking(0, True)\n"
+        "with open(sys.argv[1], 'wb', 0) as typed:\n"
+        "    for number in (signal.SIGINT, signal.SIGTERM):\n"
+        "        os.kill(os.getppid(), number)\n"
+        "        typed.write(os.read(0, 1))\n"
+        "sys.exit(5)\n"
+    )
+    fake(tmp_path, f"exec {sys.executable} -S {script} {typed}", monkeypatch)
     assert qemu.boot(Machine(image, None, 64), 0, "02:00:00:00:00:01") == 2
     assert typed.read_bytes() == b"\x03\x03"
 
