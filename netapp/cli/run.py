@@ -10,7 +10,7 @@ import math
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from netapp.hosted.tap_setup import host_tap
 from netapp.node.appliance import Appliance
 from netapp.node.breakdown import Breakdown, table
 from netapp.node.config import NodeConfig
-from netapp.node.console import banner, closing_line
+from netapp.node.console import banner, closing_line, status_line
 from netapp.node.node import Node
 from netapp.node.options import NetworkOptions, option
 from netapp.node.platform import Platform
@@ -145,11 +145,12 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
         node = Node(platform, device, found(options), config)
         stack.callback(node.close)
         node.start()
+        tell: Callable[[], None] = partial(_show_status, node)
         if breakdown:
             breakdown.install(node)
             # What was measured since the last time.
-            shown = partial(_show_breakdown, breakdown, tap.breakdown == "json")
-            stack.enter_context(Signals(interrupts, lambda: node.events.spawn(shown), (signal.SIGUSR1,)))
+            tell = partial(_show_breakdown, breakdown, tap.breakdown == "json")
+        stack.enter_context(Signals(interrupts, lambda: node.events.spawn(tell), (signal.SIGUSR1,)))
         said = "%s: MTU %d, features %#x, io %s; pool %d MiB"
         _log.info(said, device.name, device.mtu, device.features, opened.io, _pool_mib(node))
         opened.when_removed = lambda: node.events.spawn(partial(node.stop, 0))
@@ -169,6 +170,10 @@ def run(name: str, tap: TapConfig, faults: FaultConfig, uncompiled: bool, argume
 
 def _pool_mib(node: Node) -> int:
     return node.pool.free_bytes() >> 20
+
+
+def _show_status(node: Node) -> None:
+    print(status_line(node, {}), flush=True)
 
 
 def _show_breakdown(breakdown: Breakdown, as_json: bool) -> None:

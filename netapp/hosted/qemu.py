@@ -16,7 +16,7 @@ from typing import Any
 QEMU = "qemu-system-x86_64"
 _DISK_MAGIC = (32769, b"CD001")  # ISO 9660
 _IMAGE_MAGIC = (0, b"\x7fELF\x02")
-_CONTROL_C = b"\x03"
+_CONTROL_C, _CONTROL_T = b"\x03", b"\x14"
 _PATIENCE = 10.0  # seconds that it has to end, once it was told to
 _PR_SET_PDEATHSIG = 1
 
@@ -98,7 +98,8 @@ def status_of(ended: int, said: str) -> int:
 
 
 def boot(machine: Machine, tap: int, mac: str) -> int:
-    """Its exit status, when it has ended. SIGINT and SIGTERM are Ctrl-C on its console. Raises MachineError."""
+    """Its exit status, when it has ended. SIGINT and SIGTERM are Ctrl-C on its console, SIGUSR1 is Ctrl-T. Raises
+    MachineError."""
     if shutil.which(QEMU) is None:
         raise MachineError(f"{QEMU} is not installed: apt install qemu-system-x86")
     with tempfile.TemporaryFile("w+") as errors, _Keyboard() as keyboard:
@@ -135,6 +136,7 @@ class _Keyboard:
         for number, handler in (
             (signal.SIGINT, self._typed),
             (signal.SIGTERM, self._typed),
+            (signal.SIGUSR1, self._asked),
             (signal.SIGALRM, self._end),
         ):
             self._before[number] = signal.signal(number, handler)
@@ -151,6 +153,9 @@ class _Keyboard:
         os.write(self._write_end, _CONTROL_C)
         if signal.getitimer(signal.ITIMER_REAL)[0] == 0:
             signal.setitimer(signal.ITIMER_REAL, _PATIENCE, 1)
+
+    def _asked(self, number: int, frame: object) -> None:
+        os.write(self._write_end, _CONTROL_T)
 
     def _end(self, number: int, frame: object) -> None:
         if self.process is not None:

@@ -19,8 +19,9 @@ _MIB = 1 << 20
 _LEAST_POOL, _LEAST_REST = 4 * _MIB, 3 * _MIB
 _REST = 8  # of what is free, this part is not the pool's
 
-# Ctrl-C, as a terminal sends it, and Ctrl-D.
+# Ctrl-C, as a terminal sends it, and Ctrl-D; Ctrl-T, with which BSD's terminals ask how a program is.
 _ENDS = frozenset(b"\x03\x04")
+_ASKS = 0x14
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,15 @@ class Bare:
     ends: str = "Ctrl-C on its console"
 
     @contextmanager
-    def told(self, end: Callable[[], object]) -> Iterator[None]:
-        """Within it, `end` is called when somebody types Ctrl-C on the console."""
+    def told(self, end: Callable[[], object], tell: Callable[[dict[str, int]], object]) -> Iterator[None]:
+        """Within it, `end` is called when somebody types Ctrl-C on the console, and for Ctrl-T `tell`, with the
+        interrupts that were taken, by what they were of."""
 
         def typed(text: bytes) -> None:
+            if _ASKS in text:
+                taken = native.interrupts_taken()
+                timers, keys = taken[native.TIMER], taken[console.source]
+                tell({"devices": sum(taken) - timers - keys, "timers": timers, "the console": keys})
             if _ENDS.intersection(text):
                 end()
 

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "netapp/native/kernel/kernel.h" nogil:
     const uint64_t NETAPP_NEVER
     const int NETAPP_CONSOLE_LINE
+    const int NETAPP_TIMER
     int netapp_native() noexcept
     uint64_t netapp_clock() noexcept
     int64_t netapp_wall_clock() noexcept
@@ -17,6 +18,7 @@ cdef extern from "netapp/native/kernel/kernel.h" nogil:
     void netapp_interrupts_take() noexcept
     int netapp_interrupt_next() noexcept
     void netapp_interrupt_done(int vector) noexcept
+    uint64_t netapp_interrupt_count(int vector) noexcept
     void netapp_idle(uint64_t deadline) noexcept
     int netapp_registers_map(uint64_t address, uint64_t size) noexcept
     uint64_t netapp_memory_size() noexcept

@@ -24,7 +24,7 @@ from netapp.native.platform import is_native
 from netapp.native.words import Shown, UsageError, made, split, values_of
 from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
-from netapp.node.console import banner, closing_line, reason, set_up_logging
+from netapp.node.console import banner, closing_line, reason, set_up_logging, status_line
 from netapp.node.node import Node
 
 if TYPE_CHECKING:
@@ -95,7 +95,10 @@ def _serve(options: ImageOptions, appliance: Appliance) -> None:
         try:
             node.start()
             # Not in the midst of whatever the signal interrupted: in a later turn. The second one does not wait.
-            with machine.told(lambda: node.events.spawn(node.stop)):
+            with machine.told(
+                lambda: node.events.spawn(node.stop),
+                lambda taken: node.events.spawn(lambda: print(status_line(node, taken), flush=True)),
+            ):
                 address = options.address[0].partition("/")[0]
                 print(*banner(node, type(appliance).name, address, machine.wire, machine.ends), sep="\n", flush=True)
                 node.run()

@@ -12,10 +12,12 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.netapp.native.machine import (
     NETAPP_CONSOLE_LINE,
     NETAPP_NEVER,
+    NETAPP_TIMER,
     netapp_clock,
     netapp_clock_name,
     netapp_console_read,
     netapp_idle,
+    netapp_interrupt_count,
     netapp_interrupt_done,
     netapp_interrupt_next,
     netapp_interrupts_take,
@@ -42,6 +44,8 @@ from cython.cimports.netapp.native.machine import (
 from netapp.drivers.interrupts import Message
 from netapp.drivers.registers import MemoryRegisters
 
+TIMER = NETAPP_TIMER  # the vector of its interrupts
+
 _VECTORS = cython.declare(cython.int, 256)
 _ADDRESS = cython.declare(cython.int, 0xCF8)
 _DATA = cython.declare(cython.int, 0xCFC)
@@ -56,6 +60,13 @@ def clock_name():
     """What the clock goes by."""
     _need_kernel()
     return netapp_clock_name().decode()
+
+
+def interrupts_taken():
+    """Since start, by vector."""
+    vector: cython.int
+    _need_kernel()
+    return [netapp_interrupt_count(vector) for vector in range(_VECTORS)]
 
 
 def memory():

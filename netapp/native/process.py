@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netapp.drivers.tap import TapDevice
@@ -29,10 +30,12 @@ class Process:
     wire: str
     ends: str
 
-    def told(self, end: Callable[[], object]) -> AbstractContextManager[object]:
-        """Within it, `end` is called for SIGTERM and SIGINT, and when the tap goes away."""
+    @contextmanager
+    def told(self, end: Callable[[], object], tell: Callable[[dict[str, int]], object]) -> Iterator[None]:
+        """Within it, `end` is called for SIGTERM and SIGINT, and when the tap goes away; `tell` for SIGUSR1."""
         self.device.when_removed = end
-        return Signals(self.interrupts, end)
+        with Signals(self.interrupts, lambda: tell({}), (signal.SIGUSR1,)), Signals(self.interrupts, end):
+            yield
 
     def pool_bytes(self, asked: int) -> int:
         """What an appliance asks for: Linux has memory when it is touched."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 
 from netapp.node.node import Node
 
@@ -70,4 +71,18 @@ def closing_line(node: Node) -> str:
         f"netapp: frames {device['rx_frames']} in, {device['tx_frames']} out; connections {tcp['accepts']};"
         f" retransmitted {tcp['retransmitted']}; dropped {dropped}; interrupts {polling['interrupts']},"
         f" polls {polling['polls']}, switches {switches}"
+    )
+
+
+def status_line(node: Node, interrupts: Mapping[str, int]) -> str:
+    """What it did so far, by its own clock. `interrupts`: how many were taken, by what they were of; where that is not
+    known, it is those that ended a sleep of a device's poller: others come while it polls anyway."""
+    device, polling, events = node.devices[0].counters(), node.polling.counters(), node.events.counters()
+    taken = interrupts or {"devices": polling["to_polling"]}
+    return (
+        f"netapp: at {node.events.now / 1e9:.6f} s, busy for {time.process_time():.6f}:"
+        f" interrupts {', '.join(f'{count} of {what}' for what, count in taken.items())};"
+        f" polls {polling['polls']}, {polling['polls_empty']} empty;"
+        f" switches {polling['to_polling'] + polling['to_interrupt']}; timers {events['timers_fired']};"
+        f" frames {device['rx_frames']} in, {device['tx_frames']} out"
     )

@@ -25,6 +25,7 @@ def test_a_process_is_not_the_bare_machine() -> None:
         platform.memory,
         platform.windows,
         platform.clock_name,
+        platform.interrupts_taken,
         lambda: list(discovery.transports()),
     ],
 )

@@ -1,5 +1,6 @@
 """A boot image as a Linux process: the same file, on a tap that is there."""
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ def test_memcached_answers_and_ends(image: Image, tmp_path: Path) -> None:
         stats = client.stats()
         assert stats[b"limit_maxbytes"] == 32 << 20 and stats[b"pid"] == running.process.pid
         client.close()
+        running.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: re.search(r"interrupts \d+ of devices; polls \d+, ", running.said()), "its counters")
         assert running.end(signal.SIGTERM) == 0
     assert "connections 1;" in running.said().splitlines()[-1]
     assert "netapp0" in links()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netapp.native.image.build import Image
-from tests.support.command import Running, program
+from tests.support.command import Running, program, wait_for
 from tests.support.namespaces import network_namespace
 
 pytestmark = pytest.mark.system
@@ -105,9 +105,13 @@ def test_idle_and_awake(guest: Running) -> None:
     load.close()
     # One that was late for other reasons is no lost wake-up: the same would come again and again.
     assert late <= 2 and retransmitted() <= 2
+    guest.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: re.search(r" out\s*$", guest.said()), "its counters")
+    taken = re.search(r"interrupts (\d+) of devices, (\d+) of timers, 1 of the console;", guest.said())
+    assert taken and int(taken[1]) > 100 and int(taken[2]) > 0
     guest.end(signal.SIGINT)
     closing = re.search(r"interrupts (\d+)", guest.said().splitlines()[-1])
-    assert closing and int(closing[1]) > 100
+    assert closing and 100 < int(closing[1]) <= int(taken[1]) + 8  # those of the end
 
 
 @pytest.mark.soak

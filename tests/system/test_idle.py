@@ -78,10 +78,13 @@ def test_an_idle_appliance_uses_no_clock_tick_in_10_seconds() -> None:
             assert sleeps(process.pid) - before <= 2
         finally:
             os.close(ended)
+        process.send_signal(signal.SIGUSR1)
         process.send_signal(signal.SIGTERM)
         closing = process.communicate(timeout=10)[0]
         found = re.search(r"interrupts (\d+), polls (\d+), switches (\d+)", closing)
         assert found, closing
+        asked = re.search(r"interrupts (\d+) of devices; polls (\d+), \d+ empty; switches (\d+);", closing)
+        assert asked and all(int(before) <= int(after) for before, after in zip(asked.groups(), found.groups()))
         interrupts, polls, switches = map(int, found.groups())
         # A handful of frames: each wakes it, is polled for once or twice, and it sleeps again.
         assert 1 <= interrupts <= 20 and polls <= 10 * interrupts and 2 <= switches <= 2 * interrupts + 2

@@ -4,8 +4,10 @@
 
 static uint64_t noted[4];               /* a bit a vector; written while interrupts are let in */
 static uint64_t taken[4];               /* vectors in use */
+static uint64_t counts[256];            /* by vector */
 
 void interrupts_note(int vector) {
+    counts[vector]++;
     if (vector == VECTOR_SPURIOUS)
         return;                         /* not to be acknowledged (Intel SDM 3A, 11.9) */
     if (vector != VECTOR_TIMER) {       /* which only ends a sleep */
@@ -38,6 +40,8 @@ void netapp_interrupt_done(int vector) {
     if (apic_level(vector))
         apic_line_mask(vector, 0);
 }
+
+uint64_t netapp_interrupt_count(int vector) { return counts[vector]; }
 
 int netapp_vector_take(void) {
     for (int vector = VECTOR_FIRST; vector <= VECTOR_LAST; vector++)

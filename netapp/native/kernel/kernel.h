@@ -41,6 +41,8 @@ int netapp_line_connect(int line, int vector, int edge) NETAPP_KERNEL;      /* o
 void netapp_interrupts_take(void) NETAPP_KERNEL;        /* notes those that wait, without sleep */
 int netapp_interrupt_next(void) NETAPP_KERNEL;          /* a noted vector, which is then no more; -1: none */
 void netapp_interrupt_done(int vector) NETAPP_KERNEL;   /* its handler ran: a level-triggered line may interrupt again */
+#define NETAPP_TIMER 0xef                               /* the vector of its interrupts, which only end a sleep */
+uint64_t netapp_interrupt_count(int vector) NETAPP_KERNEL;      /* taken since start; of 0 to 255 */
 void netapp_idle(uint64_t deadline) NETAPP_KERNEL;      /* sleeps until one is noted, or `deadline` of netapp_clock() */
 
 /* --- Memory. Identity-mapped: a virtual address is the bus address. */

@@ -105,7 +105,7 @@ struct frame {                                  /* as entry.S pushes it */
 void traps_start(void);
 
 /* interrupts.c, apic.c */
-enum { VECTOR_FIRST = 32, VECTOR_TIMER = 0xef, VECTOR_LAST = 0xee, VECTOR_SPURIOUS = 0xff };
+enum { VECTOR_FIRST = 32, VECTOR_TIMER = NETAPP_TIMER, VECTOR_LAST = 0xee, VECTOR_SPURIOUS = 0xff };
 void interrupts_note(int vector);
 void sleep_until(uint64_t deadline);            /* of netapp_clock(), whatever interrupts are noted meanwhile */
 void apic_start(void);
