@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,6 +30,10 @@ OUTSIDE_BYTES = 16 << 20  # the clients' pool
 SERVER, CLIENT = "10.99.0.2", "10.99.1.0"
 _METER = "__pyx_f_5bench_7clients_5Meter"
 MEASURED_TURN = f"{_METER}_measured_turn"
+
+_TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+_OBJECT = re.compile(r"(c?)ob=\((\d+)\)(?: (.+))?$")
+_COST = re.compile(r"(?:\d+|[+-]\d+|\*) (\d+)$")
 
 C = TypeVar("C", bound=Clients)
 
@@ -104,6 +109,37 @@ def count_instructions(*command: str, measured: str = MEASURED_TURN, preload: st
     """Instructions of the measured turns, or of another function, of a run of Python with these arguments: one count
     for each call of Meter.count(). `preload`: a library to be loaded before the others. None: valgrind is not
     installed."""
+    parts = _callgrind(command, measured, preload)
+    return None if parts is None else [int(_TOTAL.search(part)[1]) for part in parts]  # type: ignore[index]
+
+
+def count_by_object(*command: str, measured: str = MEASURED_TURN) -> list[dict[str, int]] | None:
+    """The same, by the file of the program or library whose instructions they are."""
+    parts = _callgrind(command, measured, "")
+    return None if parts is None else [_by_object(part) for part in parts]
+
+
+def _by_object(part: str) -> dict[str, int]:
+    """Of callgrind's format: the line after `calls=` is what the callee took."""
+    found: dict[str, int] = {}
+    names: dict[str, str] = {}
+    name = ""
+    called = False
+    for line in part.splitlines():
+        if of := _OBJECT.match(line):
+            names.setdefault(of[2], of[3])
+            name = name if of[1] else names[of[2]]
+        elif line.startswith("calls="):
+            called = True
+        elif cost := _COST.match(line):
+            if not called:
+                found[name] = found.get(name, 0) + int(cost[1])
+            called = False
+    return found
+
+
+def _callgrind(command: Sequence[str], measured: str, preload: str) -> list[str] | None:
+    """What it has written."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
         valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={measured}"]
@@ -115,7 +151,7 @@ def count_instructions(*command: str, measured: str = MEASURED_TURN, preload: st
         except FileNotFoundError:
             return None
         parts = sorted(out.parent.glob("out.*"), key=lambda part: int(part.suffix[1:]))
-        found = [re.search(r"^(?:summary|totals): (\d+)", part.read_text(), re.MULTILINE) for part in parts]
-    if done.returncode or not found:
+        found = [text for text in (part.read_text() for part in parts) if _TOTAL.search(text)]
+    if done.returncode or not parts:
         raise click.ClickException("callgrind failed: " + (done.stderr.strip().splitlines() or ["no output"])[-1])
-    return [int(part[1]) for part in found if part]
+    return found

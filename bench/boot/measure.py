@@ -5,14 +5,15 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import click
 
 from bench.boot.guests import Guest
 from bench.boot.hosted import hosted
 from bench.boot.qemu import PORT, Booted, NotBooted, booted, prepare
-from bench.compare.load import CONFIGURATION, Load, generator
+from bench.compare.load import CONFIGURATION, Generator, Load, generator
 from bench.compare.measure import WARM_UP, cores
 from bench.compare.namespaces import SERVER, Namespace, namespace
 from bench.compare.servers import Server
@@ -23,7 +24,7 @@ _COUNTED = ("-icount", "shift=0,sleep=off")
 _COUNTED_PATIENCE = 180.0  # s: one instruction after the other
 _STEP = 2  # MiB
 _MOST = 256
-_SERVER = Server("guest", "guest", "", SERVER, PORT)
+GUEST = Server("guest", "guest", "", SERVER, PORT)
 GuestOf = Callable[[str], Guest]  # of a machine
 
 
@@ -40,16 +41,23 @@ class Laboratory:
         with booted(self.where, self.cores[0], machine, guest, memory, *more, patience=patience) as found:
             yield found
 
+    def loading(self, where: Namespace, load: Load, seconds: float) -> AbstractContextManager[Generator]:
+        """Whoever answers there. It stores its keys first, goes on for WARM_UP, and is then measured for `seconds`."""
+        return generator(GUEST, load, where, self.cores[1], self._configuration, seconds, WARM_UP)
+
     def load(self, where: Namespace, connections: int, seconds: float) -> dict[str, float]:
-        """Of whoever answers there."""
-        arguments = where, self.cores[1], self._configuration, seconds, WARM_UP
-        with generator(_SERVER, Load(connections), *arguments) as made:
-            seen = made.result(seconds)
-        if seen["errors"] or seen["verify_failed"] or seen["get_misses"]:
-            wrong = f"{seen['errors']} errors, {seen['verify_failed']} wrong values, {seen['get_misses']} misses"
-            raise click.ClickException(f"under load: {wrong}")
+        with self.loading(where, Load(connections), seconds) as made:
+            seen = checked(made.result(seconds))
         total = seen["total"]
         return {"requests_per_second": seen["tps"], **{name: total[name] for name in ("p50_us", "p99_us")}}
+
+
+def checked(seen: dict[str, Any]) -> dict[str, Any]:
+    """What the generator saw. Raises click.ClickException where that was not what is measured."""
+    if seen["errors"] or seen["verify_failed"] or seen["get_misses"]:
+        wrong = f"{seen['errors']} errors, {seen['verify_failed']} wrong values, {seen['get_misses']} misses"
+        raise click.ClickException(f"under load: {wrong}")
+    return seen
 
 
 @contextmanager
@@ -71,9 +79,9 @@ def boots(
     rows = []
     for number, (guest_of, machine) in rounds(cases, count, seed=1):
         if guest_of is None:
-            with hosted(bed.cores[0]) as (where, took):
-                row = {"guest": "hosted", "machine": "Linux process", "first_reply": took}
-                rows.append(row | {"round": number, "load": _loads(bed, where, seconds)})
+            with hosted(bed.cores[0]) as process:
+                row = {"guest": "hosted", "machine": "Linux process", "first_reply": process.seconds}
+                rows.append(row | {"round": number, "load": _loads(bed, process.where, seconds)})
             continue
         guest = guest_of(machine)
         with bed.boot(machine, guest, memory) as found:

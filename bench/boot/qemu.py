@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ MACHINES = {
     "q35": ("-M", "q35"),
     "pc": ("-M", "pc"),
 }
+_CONTROL_T = b"\x14"
 _AGAIN = 0.001
 _END = 5.0
 
@@ -51,10 +54,16 @@ def command(machine: str, guest: Guest, memory: int, *more: str) -> list[str]:
 class Booted:
     """A guest that has answered."""
 
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float, control: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float, control: Path, console: Path) -> None:
         self.process = process
         self.seconds = seconds  # from QEMU's start to the first reply
         self._control = control
+        self._console = console
+
+    def status(self) -> str:
+        """What it says of itself, if it is ours. Raises click.ClickException."""
+        assert self.process.stdin is not None
+        return answer(self._console, partial(os.write, self.process.stdin.fileno(), _CONTROL_T))
 
     def instructions(self) -> int:
         """That the guest has executed; of a guest started with -icount."""
@@ -77,6 +86,19 @@ def _ask(lines: Any, what: str) -> dict[str, Any]:
             return found
 
 
+def answer(output: Path, ask: Callable[[], object]) -> str:
+    """The line that `ask` makes somebody write to this file."""
+    before = output.stat().st_size
+    ask()
+    end = time.monotonic() + _END
+    while time.monotonic() < end:
+        line, whole, _ = output.read_bytes()[before:].partition(b"\n")
+        if whole:
+            return line.decode(errors="replace").strip()
+        time.sleep(_AGAIN)
+    raise click.ClickException(f"it was asked how it is, and has said nothing for {_END:.0f} s")
+
+
 def prepare(namespace: Namespace) -> None:
     """The tap device. Its neighbour is known: the kernel would ask but once a second while the guest boots."""
     with namespace:
@@ -93,13 +115,14 @@ def booted(
     """All of QEMU is on one core: TCG's TSC is the host's, whose cores need not agree. Raises NotBooted."""
     with tempfile.TemporaryDirectory() as folder:
         console, control = Path(folder, "console"), Path(folder, "control")
-        files = ("-serial", f"file:{console}", "-qmp", f"unix:{control},server=on,wait=off")
-        with namespace:
+        files = ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+        files += ["-qmp", f"unix:{control},server=on,wait=off"]
+        with namespace, console.open("wb") as output:
             begin = time.monotonic()
             process = subprocess.Popen(
                 pinned(core, command(machine, guest, memory, *files, *more)),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -107,10 +130,12 @@ def booted(
                 while not (when := first_reply()):
                     if process.poll() is not None or time.monotonic() - begin > patience:
                         raise NotBooted(f"{guest.title}, {machine}, {memory} MiB: no reply{_last(console)}")
-                yield Booted(process, when - begin, control)
+                yield Booted(process, when - begin, control, console)
             finally:
                 process.kill()
                 process.wait()
+                assert process.stdin is not None
+                process.stdin.close()
 
 
 def first_reply() -> float:

@@ -13,6 +13,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter
 
+from bench.boot.chart import COUNTED, by_machine, per_second
+from bench.boot.chart import title as machine_title
 from bench.boot.report import by_case
 from bench.boot.report import title as guest_title
 from bench.compare.parts import P99_LIMIT_US, SHARES
@@ -38,6 +40,12 @@ STAGES = {
     "loop": ("loop", "#555555"),
 }
 GUESTS = {"linux": "#000000", "netapp": "#009e73", "hosted": "#0072b2"}
+COUNTED_LOOKS = {
+    "devices": ("#d55e00", "o"),
+    "timers": ("#999999", "s"),
+    "polls": ("#0072b2", "^"),
+    "switches": ("#009e73", "D"),
+}
 WIDTH = 8.6  # inches; at 100 a README's width
 STYLE = {
     "font.size": 10,
@@ -68,6 +76,12 @@ def draw_boot(found: dict[str, Any], folder: Path) -> None:
     """Of `bench.boot`."""
     with pyplot.rc_context(STYLE):
         _save(boot(found), folder, "boot")
+
+
+def draw_interrupts(found: dict[str, Any], folder: Path) -> None:
+    """Of `bench.boot.interrupts`."""
+    with pyplot.rc_context(STYLE):
+        _save(interrupts(found), folder, "interrupts")
 
 
 def _save(figure: Any, folder: Path, name: str) -> None:
@@ -165,6 +179,25 @@ def boot(found: dict[str, Any]) -> Any:
     panels[0].set_yticks(range(len(cases)), [guest_title(found, own[0]) for _, own in cases])
     panels[0].invert_yaxis()
     figure.suptitle("A boot image beside a Linux guest, in the same emulator")
+    return figure
+
+
+def interrupts(found: dict[str, Any]) -> Any:
+    machines = by_machine(found)
+    figure, panels = pyplot.subplots(1, len(machines), figsize=(WIDTH, 3.8), sharey=True, squeeze=False)
+    for axes, (machine, rows) in zip(panels[0], machines.items()):
+        for name, (colour, marker) in COUNTED_LOOKS.items():
+            values = [per_second(row, name) for row in rows]
+            if None not in values:
+                axes.plot(range(len(rows)), values, color=colour, marker=marker, markersize=4, label=COUNTED[name])
+        axes.set_xticks(range(len(rows)), [row["load"] for row in rows], rotation=60)
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set(title=machine_title(machine), xlabel="load", ylim=(-0.2, None))
+        axes.title.set_fontsize(9)
+    panels[0][0].set(ylabel="a second")
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
+    figure.suptitle("Interrupts, polls and switches against load")
     return figure
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.boot import chart
 from bench.boot import report as boot
 from bench.compare.findings import in_short
 from bench.compare.parts import LOADS, P99_LIMIT_US, SHARES
@@ -48,8 +49,8 @@ asked.
 
 
 def write_results(folder: Path, parts: dict[str, dict[str, Any]]) -> None:
-    """And what bench.boot has stored."""
-    from bench.compare.plots import draw, draw_boot  # matplotlib is wanted here only
+    """And what bench.boot and bench.boot.interrupts have stored."""
+    from bench.compare.plots import draw, draw_boot, draw_interrupts  # matplotlib is wanted here only
 
     pictures = draw(parts, folder / PICTURES)
     text = rendered(parts, pictures)
@@ -57,6 +58,10 @@ def write_results(folder: Path, parts: dict[str, dict[str, Any]]) -> None:
     if boots is not None:
         draw_boot(boots, folder / PICTURES)
         text += "\n" + boot.section(boots)
+    interrupts = chart.stored(folder)
+    if interrupts is not None:
+        draw_interrupts(interrupts, folder / PICTURES)
+        text += "\n" + chart.section(interrupts)
     (folder / NAME).write_text(text)
 
 
