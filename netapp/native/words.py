@@ -30,6 +30,7 @@ def values_of(config: type, words: Sequence[str], title: str) -> dict[str, Any]:
     """What is given of the dataclass's fields. `title`: the first line of its help. Raises UsageError and Shown."""
     by_flag = {flag: field for field in dataclasses.fields(config) for flag in _flags(field)}
     found: dict[str, Any] = {}
+    last: dict[str, tuple[Field, str, Any, str]] = {}  # of several values of one field; the others are not looked at
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
@@ -59,8 +60,8 @@ def values_of(config: type, words: Sequence[str], title: str) -> dict[str, Any]:
             value = _value(field, flag, typing.get_args(kind)[0], attached)
             found[field.name] = (*found.get(field.name, ()), value)
         else:
-            found[field.name] = _value(field, flag, kind, attached)
-    return found
+            last[field.name] = field, flag, kind, attached
+    return found | {name: _value(*given) for name, given in last.items()}
 
 
 def made(config: type, values: dict[str, Any]) -> Any:
