@@ -173,5 +173,4 @@ def test_its_instructions(recording: Recording) -> None:
     found = instructions(True, True, recording)
     if found is None:
         pytest.skip("valgrind, which counts instructions, is not installed")
-    assert found == instructions(True, True, recording)
     assert 1000 < found < 1_000_000

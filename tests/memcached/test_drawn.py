@@ -15,7 +15,7 @@ from tests.memcached.strategies import COMMANDS, CUTS, KEYS, REQUESTS, WRITTEN, 
 
 pytestmark = pytest.mark.system
 # The same ones in every run; more of them: --hypothesis-profile does not change what is said here.
-DRAWN = settings(derandomize=True, max_examples=700, suppress_health_check=list(HealthCheck))
+DRAWN = settings(derandomize=True, max_examples=350, suppress_health_check=list(HealthCheck))
 CLEAN = b"".join(b"delete %b noreply\r\n" % key for key in KEYS) + b"delete bb noreply\r\n" + WRITTEN
 
 
