@@ -22,7 +22,7 @@ from netapp.native.image.frozen import freeze, initializer, inittab
 from netapp.native.image.iso import check_iso_tools, make_iso
 from netapp.native.image.link import link
 from netapp.native.image.objects import JOBS, Source, compiled
-from netapp.native.image.toolchain import BuildError, Toolchain, find_toolchain
+from netapp.native.image.toolchain import OWN, BuildError, Toolchain, find_toolchain
 from netapp.node.appliance import Appliance
 
 LIMIT = 14_000_000  # bytes
@@ -73,22 +73,30 @@ def build(wanted: Wanted, output: Path) -> Image:
     name = wanted.appliance.__module__
     closure = Closure(toolchain, {name: wanted.file} if wanted.file else {}, baked=("_netapp_image",))
     closure.add((*PROGRAM, name))
-    cache = _cache()
-    with _alone(cache), tempfile.TemporaryDirectory(dir=cache) as scratch:
-        folder = Path(scratch)
-        image = folder / "image.elf"
-        parts = _linked(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, cache, image)
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder, "image.elf")
+        parts = link_closure(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, image)
         size = image.stat().st_size
         if size > LIMIT:
             told = ", ".join(f"{part} {part_size / 1e6:.1f}" for part, part_size in parts.items())
             raise BuildError(f"the image would have {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} ({told})")
-        image.chmod(0o755)
         if wanted.form == "iso":
-            disk = folder / "image.iso"
+            disk = image.with_suffix(".iso")
             make_iso(image, disk)
             image, size = disk, disk.stat().st_size
         shutil.move(image, output)
     return Image(output, size, parts)
+
+
+def link_closure(toolchain: Toolchain, closure: Closure, baked: dict[str, str], output: Path) -> dict[str, int]:
+    """A file that boots, out of the modules and of `baked` ones, whose text is given; bytes of it by part."""
+    cache = _cache()
+    with _alone(cache), tempfile.TemporaryDirectory(dir=cache) as scratch:
+        image = Path(scratch, "image.elf")
+        parts = _linked(toolchain, closure, baked, cache, image)
+        image.chmod(0o755)
+        shutil.move(image, output)
+    return parts
 
 
 def _baked(wanted: Wanted, closure: Closure) -> str:
@@ -115,7 +123,8 @@ def _linked(toolchain: Toolchain, closure: Closure, baked: dict[str, str], cache
     sources += [
         Source(f"kernel.{path.stem}", path, tuple(KERNEL_FLAGS), headers) for path in sorted(_KERNEL.glob("*.[cS]"))
     ]
-    sources.append(Source("image.main", _HERE / "main.c", ("-O2", "-g0", *_STATIC, *includes)))
+    own = ["main", *(name.lstrip("_") for name in OWN if name in built_in)]
+    sources += [Source(f"image.{name}", _HERE / f"{name}.c", ("-O2", "-g0", *_STATIC, *includes)) for name in own]
     objects = compiled(toolchain, sources, cache / "o")
     flags = ("-g0", *_STATIC, *includes, f"-Wa,-I{folder}")
     objects += compiled(toolchain, [Source(f"image.{path.stem}", path, flags) for path in tables], folder / "o")

@@ -75,8 +75,9 @@ class Module:
 @dataclass
 class Closure:
     toolchain: Toolchain
-    files: dict[str, Path] = field(default_factory=dict)  # appliances that are a file, by module
+    files: dict[str, Path] = field(default_factory=dict)  # modules that are not where they would be found, by name
     baked: tuple[str, ...] = ()  # modules that only images have
+    strict: bool = True  # otherwise what imports a module that an image cannot have goes into it, too, and fails there
     modules: dict[str, Module | None] = field(default_factory=dict)  # by name; None: there is no such module
 
     _declarations: dict[str, Path | None] = field(default_factory=dict)  # a module's .pxd
@@ -121,7 +122,7 @@ class Closure:
             return Module(name, Kind.BUILT_IN)
         if name in _ALIASES or name in self.baked:
             return Module(name, Kind.DEEP)
-        standard = _source(toolchain.standard_library, name)
+        standard = None if name in self.files else _source(toolchain.standard_library, name)
         if name in toolchain.frozen:
             return Module(name, Kind.DEEP, standard, standard is not None and standard.stem == "__init__", True)
         if standard is not None:
@@ -135,14 +136,14 @@ class Closure:
 
     def _follow(self, module: Module) -> None:
         assert module.source is not None
-        text = module.source.read_text()
+        text = importlib.util.decode_source(module.source.read_bytes())
         for found in imports_of(text, module.name, module.is_package, later=not module.standard):
             if module.kind is Kind.COMPILED and found.module.partition(".")[0] == "cython":
                 self._cimport(replace(found, module=found.module.removeprefix("cython.cimports.")), set())
                 continue
             if isinstance(found, Otherwise) and all(self._can(other) for other in found.instead_of):
                 continue
-            if not self._can(found) and found.sure:
+            if not self._can(found) and found.sure and self.strict:
                 raise BuildError(
                     f"{module.name} imports {found.module}, which an image cannot have: {_why(found.module)}"
                 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 PYTHON = "3.11"  # whose marshal format, frozen table and built-in modules the image is made for
 _PACKAGES = ("Cython==3.3.1", "setuptools")
+OWN = frozenset(["_contextvars"])  # modules in C that images have from here: the library may not
 # Debian's first: one that somebody built has fewer modules in its library.
 _CONFIGS = (f"/usr/bin/python{PYTHON}-config", f"python{PYTHON}-config")
 
@@ -39,7 +40,7 @@ class Toolchain:
     python_version: str
     includes: tuple[str, ...]
     archive: Path  # libpython3.11.a
-    builtins: frozenset[str]  # modules that the archive has in C
+    builtins: frozenset[str]  # modules in C: the archive's, and our own
     frozen: frozenset[str]  # and frozen
     standard_library: Path
 
@@ -70,7 +71,7 @@ def find_toolchain(command: str = "gcc") -> Toolchain:
         python_version=asked["version"],
         includes=tuple(dict.fromkeys(asked["include"])),
         archive=archive,
-        builtins=_builtins(archive.with_name("config.c")),
+        builtins=_builtins(archive.with_name("config.c")) | OWN,
         frozen=frozenset(asked["frozen"]),
         standard_library=Path(asked["library"]),
     )
