@@ -168,7 +168,7 @@ def test_a_device_that_is_another_one_after_its_reset_is_given_up(change, said, 
 @given(seed=st.integers(0, 1 << 32))
 def test_whatever_a_device_does_nothing_is_read_or_written_out_of_bounds(ring, seed):
     """All faults, at random: nothing raises, and all memory comes back. The debug build looks at every access."""
-    kinds = (
+    kinds: tuple[str, ...] = (
         *RECEIVED,
         "used-twice",
         "used-index-back",
@@ -183,7 +183,7 @@ def test_whatever_a_device_does_nothing_is_read_or_written_out_of_bounds(ring, s
     try:
         with machine(f"VERSION_1 MRG_RXBUF GUEST_CSUM GUEST_TSO4 CSUM {ring}", faults=faults, queue_size=64) as m:
             # A device that gives a buffer back twice does not know what it still has.
-            m.device.rules.verify = lambda: None
+            m.device.rules.verify = lambda: None  # type: ignore[method-assign]
             m.pc.polling.attach(m.net.queues[0])
             for number in range(60):
                 m.link.arrive(frame(60 + number * 40, number), Header(2))
