@@ -24,6 +24,7 @@ _HEAD = (
     "requests/s",
     "busy",
     *[f"{name}/s" for name in COUNTED.values()],
+    "frames that came/s",
     *[f"{COUNTED[name]} a request" for name in ("devices", "polls", "switches")],
     "empty polls",
 )
@@ -32,9 +33,13 @@ HEAD = """\
 
 Written by `python -m bench.boot.interrupts`: an image of memcached in QEMU (TCG), and hosted mode, on one core, which
 count themselves. Load is in shares of the rate of 64 connections that ask for one thing after the other ("saturation");
-below that, requests come at a fixed rate, whether answered or not. A switch is one from polling to interrupts, before
-the core sleeps, or back. Interrupts of a virtual machine are those that its processor took; hosted they are times that
-epoll told of frames, and timers end sleeps without one. Counted for {seconds:g} s each, {date}.
+below that, requests come at a fixed rate, whether answered or not. Even at saturation there are moments without work:
+the server, and the device, whose thread is on the same core in the emulator, are faster than 64 replies are read.
+"full" is when there is none: 512 connections each send 16 requests (`mn`) at once, hosted 360. A switch is one from
+polling to interrupts, before the core sleeps, or back. Interrupts of a virtual machine are those that its processor
+took; hosted they are the sleeps that epoll ended with frames. Where frames come rarely there are two a request: the
+client's kernel acknowledges a reply apart when no other request follows in 40 ms. Counted for {seconds:g} s each,
+{date}.
 
 {findings}
 
@@ -78,7 +83,7 @@ def table(found: dict[str, Any], machine: str, for_terminal: bool = False) -> st
             row["load"],
             number(row["requests_per_second"]),
             f"{row['busy'] / row['seconds']:.1%}",
-            *[_shown(per_second(row, name)) for name in COUNTED],
+            *[_shown(per_second(row, name)) for name in (*COUNTED, "frames_in")],
             *[_shown(per_request(row, name)) for name in ("devices", "polls", "switches")],
             f"{row['polls_empty'] / row['polls']:.0%}" if row["polls"] else "-",
         ]

@@ -2,23 +2,26 @@
 
     sudo .venv/bin/python -m bench.boot.interrupts
 
-An image of memcached counts what it takes while nothing is asked of it, while requests come at shares of the highest
-rate, and while 64 connections ask for one thing after the other. It is asked for its counters on its console, whose own
-interrupts are counted apart. QEMU emulates in software (TCG). A minute; bench/RESULTS.md is written with the chart.
+An image of memcached counts what it takes while nothing is asked of it, while requests come at shares of the rate of 64
+connections that ask for one thing after the other, at that rate, and while there is always work left. It is asked for
+its counters on its console, whose own interrupts are counted apart. QEMU emulates in software (TCG). A minute;
+bench/RESULTS.md is written with the chart.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
+import selectors
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -29,7 +32,7 @@ from bench.boot.hosted import Hosted, hosted
 from bench.boot.measure import GUEST, Laboratory, checked, laboratory
 from bench.boot.qemu import MACHINES, Booted
 from bench.compare.__main__ import FOLDER, stored
-from bench.compare.load import PATIENCE, Load
+from bench.compare.load import CONNECTIONS, PATIENCE, Load
 from bench.compare.machine import machine as where
 from bench.compare.measure import MARGIN, WARM_UP
 from bench.compare.namespaces import Namespace
@@ -37,13 +40,16 @@ from bench.compare.results import NAME, write_results
 from bench.compare.servers import Running
 from bench.compare.spread import Row
 
-SHARES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)  # of the rate of the first of these
-HIGHEST = {
-    "64 connections": Load(),
-    "512 connections": Load(512),
-    "512, 16 keys a get": Load(512, value=100, keys_of_get=16),
-}
-SETTLE = 1.0  # s, after which nothing of the start, or of the last load, goes on
+SHARES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)  # of the rate at saturation
+SATURATION = Load(CONNECTIONS)
+# So many connections with some requests each: more than is done before whoever asks has read the answers, even if other
+# work keeps him from it for a tenth of a second.
+BACKLOG = 512
+_REQUEST, _REPLY = b"mn\r\n", b"MN\r\n"
+_AT_ONCE = 16  # requests; memcached takes 20 of a connection before it looks at others
+_AT_ONCE_HOSTED = 360  # a segment full: it is faster than those who ask
+SETTLE = 1.0  # s without a frame, after which nothing of the start goes on
+SETTLED = 10  # times that this is waited for
 IDLE = 3.0  # s, in which some timers are due
 _STATUS = re.compile(
     r"at (?P<seconds>[\d.]+) s, busy for (?P<busy>[\d.]+):"
@@ -60,7 +66,7 @@ _Any = Booted | Hosted
     "--machine", "machines", multiple=True, type=click.Choice([*MACHINES, HOSTED]), help="several times: these"
 )
 @click.option("--seconds", type=click.FloatRange(0.2), default=1.5, show_default=True, help="of each load")
-@click.option("--quick", is_flag=True, help="idle and the highest loads only; nothing is written")
+@click.option("--quick", is_flag=True, help="idle and full load only; nothing is written")
 @click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, help="for RESULTS.md and results/")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def main(
@@ -73,7 +79,7 @@ def main(
         own = image or (built(Path(temporary, "memcached.elf")) if set(machines) != {HOSTED} else Path())
         for machine in machines:
             with _started(bed, machine, own) as (one, namespace):
-                rows += [{"machine": machine, **row} for row in measured(bed, one, namespace, seconds, shares=shares)]
+                rows += [{"machine": machine, **row} for row in measured(bed, one, namespace, shares, seconds)]
     found: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": where() | {"QEMU": qemu_version()},
@@ -104,17 +110,14 @@ def _started(bed: Laboratory, machine: str, image: Path) -> Iterator[tuple[_Any,
             yield guest, bed.where
 
 
-def measured(
-    bed: Laboratory,
-    one: _Any,
-    namespace: Namespace,
-    seconds: float,
-    loads: Mapping[str, Load] = HIGHEST,
-    shares: Sequence[float] = (),
-) -> list[Row]:
-    """A row a load: none, shares of the rate of the first of these, and these, which are measured before."""
-    time.sleep(SETTLE)
+def measured(bed: Laboratory, one: _Any, namespace: Namespace, shares: Sequence[float], seconds: float) -> list[Row]:
+    """A row a load, from none to more than it can do."""
     before = status(one.status())
+    for _ in range(SETTLED):
+        time.sleep(SETTLE)
+        last, before = before, status(one.status())
+        if before["frames_in"] == last["frames_in"]:
+            break
     time.sleep(IDLE)
     idle = {"load": "idle", "requests_per_second": 0.0, **since(before, status(one.status()))}
     with namespace, socket.create_connection((GUEST.address, GUEST.port), timeout=PATIENCE) as control:
@@ -123,9 +126,12 @@ def measured(
         def at(name: str, load: Load) -> Row:
             return {"load": name, **_under(bed, one, running, namespace, load, seconds)}
 
-        highest = [at(name, load) for name, load in loads.items()]
-        rate = highest[0]["requests_per_second"]
-        return [idle, *(at(f"{share:.0%}", Load(rate=share * rate)) for share in shares), *highest]
+        rows = [idle]
+        if shares:
+            saturation = at("saturation", SATURATION)
+            rate = saturation["requests_per_second"]
+            rows += [*(at(f"{share:.0%}", Load(rate=share * rate)) for share in shares), saturation]
+    return [*rows, {"load": "full", **_full(one, namespace, bed.cores[1], seconds)}]
 
 
 def _under(
@@ -150,6 +156,44 @@ def _under(
     if counted["seconds"] < seconds / 2:
         raise click.ClickException("this process came too late to look at the load")
     return {"requests_per_second": seen["tps"], **counted}
+
+
+def _full(one: _Any, namespace: Namespace, core: int, seconds: float) -> dict[str, float]:
+    """While there is always work left."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        with ExitStack() as stack, selectors.DefaultSelector() as selector:
+            stack.enter_context(namespace)
+            segment = _REQUEST * (_AT_ONCE_HOSTED if isinstance(one, Hosted) else _AT_ONCE)
+            for _ in range(BACKLOG):
+                client = stack.enter_context(socket.create_connection((GUEST.address, GUEST.port), timeout=PATIENCE))
+                client.sendall(segment)
+                selector.register(client, selectors.EVENT_READ, [0])
+            _ask_on(selector, segment, WARM_UP)
+            before = status(one.status())
+            asked = _ask_on(selector, segment, seconds)
+            counted = since(before, status(one.status()))
+    finally:
+        os.sched_setaffinity(0, usable)
+    return {"requests_per_second": asked / counted["seconds"], **counted}
+
+
+def _ask_on(selector: selectors.BaseSelector, segment: bytes, seconds: float) -> int:
+    """How many were answered. Each connection asks again when all of its requests were."""
+    answered = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for key, _ in selector.select(PATIENCE):
+            client, (had,) = cast(socket.socket, key.fileobj), key.data
+            came = client.recv(1 << 16)
+            if not came:
+                raise click.ClickException("it closed a connection")
+            answered += len(came)
+            key.data[0] = (had + len(came)) % (len(segment) // len(_REQUEST) * len(_REPLY))
+            if key.data[0] == 0:
+                client.sendall(segment)
+    return answered // len(_REPLY)
 
 
 def status(line: str) -> dict[str, float]:

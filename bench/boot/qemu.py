@@ -29,6 +29,7 @@ MACHINES = {
     "pc": ("-M", "pc"),
 }
 _CONTROL_T = b"\x14"
+_COUNTERS = b"netapp: at "  # begins the line that it makes
 _AGAIN = 0.001
 _END = 5.0
 
@@ -87,14 +88,14 @@ def _ask(lines: Any, what: str) -> dict[str, Any]:
 
 
 def answer(output: Path, ask: Callable[[], object]) -> str:
-    """The line that `ask` makes somebody write to this file."""
+    """The line with its counters that `ask` makes ours write to this file, whatever else it writes."""
     before = output.stat().st_size
     ask()
     end = time.monotonic() + _END
     while time.monotonic() < end:
-        line, whole, _ = output.read_bytes()[before:].partition(b"\n")
-        if whole:
-            return line.decode(errors="replace").strip()
+        for line in output.read_bytes()[before:].split(b"\n")[:-1]:
+            if line.startswith(_COUNTERS):
+                return line.decode().strip()
         time.sleep(_AGAIN)
     raise click.ClickException(f"it was asked how it is, and has said nothing for {_END:.0f} s")
 

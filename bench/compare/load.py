@@ -41,7 +41,6 @@ class Load:
     connections: int = CONNECTIONS
     value: int | None = None  # bytes; None: of the sizes above
     rate: float | None = None  # requests a second, whether answered or not; None: the next when one is answered
-    keys_of_get: int = 1  # each of which counts as a request
 
     def arguments(self) -> list[str]:
         keys = min(KEYS, STORED // (self.value or MOST_VALUE))
@@ -49,8 +48,6 @@ class Load:
         found = ["-T", "1", "-c", str(self.connections), "-w", str(max(1, keys // self.connections)), "-o", "1"]
         if self.value is not None:
             found += ["-X", str(self.value)]
-        if self.keys_of_get > 1:
-            found += ["-d", str(self.keys_of_get)]
         if self.rate is not None:
             found += ["--rate", str(max(1, round(self.rate)))]
         return found

@@ -46,7 +46,7 @@ def test_counters_are_read() -> None:
 
 def row(machine: str, load: str, rate: float, devices: int, timers: int | None) -> dict[str, Any]:
     found = {"machine": machine, "load": load, "requests_per_second": rate, "seconds": 2.0, "busy": 0.5}
-    found |= {"devices": devices, "polls": 3000, "polls_empty": 30, "switches": 2 * devices}
+    found |= {"devices": devices, "polls": 3000, "polls_empty": 30, "switches": 2 * devices, "frames_in": 3600}
     return found if timers is None else found | {"timers": timers, "console": 1}
 
 
@@ -54,9 +54,9 @@ def result() -> dict[str, Any]:
     rows = [
         row("q35", "idle", 0.0, 0, 1),
         row("q35", "10 %", 1500.0, 3000, 200),
-        row("q35", "512 connections", 15e3, 0, 2),
+        row("q35", "full", 15e3, 0, 2),
     ]
-    rows += [row("hosted", "idle", 0.0, 1, None), row("hosted", "512 connections", 9e4, 7, None)]
+    rows += [row("hosted", "idle", 0.0, 1, None), row("hosted", "full", 9e4, 7, None)]
     return {"date": "2026-01-01", "machine": {"CPU": "one", "QEMU": "7.2"}, "seconds": 2.0, "rows": rows}
 
 
@@ -69,7 +69,7 @@ def test_what_is_said() -> None:
         " at full load, 7 device interrupts in 2.0 s and 180,000 requests",
     ]
     lines = table(found, "q35").splitlines()
-    assert lines[3] == "| 10 % | 1,500 | 25.0% | 1,500 | 100 | 1,500 | 3,000 | 1.00 | 1.00 | 2.00 | 1% |"
+    assert lines[3] == "| 10 % | 1,500 | 25.0% | 1,500 | 100 | 1,500 | 3,000 | 1,800 | 1.00 | 1.00 | 2.00 | 1% |"
     assert [per_second(found["rows"][1], name) for name in ("devices", "timers")] == [1500, 100]
     # Nothing was asked, and hosted mode does not count timers.
     assert per_request(found["rows"][0], "polls") is None and per_second(found["rows"][3], "timers") is None
