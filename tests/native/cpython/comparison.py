@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from os import sched_getaffinity
 from pathlib import Path
 
-from tests.native.cpython.runs import Outcome, Outcomes, bare, hosted, limited, run
+from tests.native.cpython.runs import Command, Outcome, Outcomes, bare, hosted, limited, run
 
+_TOGETHER = 10  # modules
 _NOTHING = Outcome("none", "it is not run")
 
 
@@ -82,14 +83,24 @@ class Comparison:
 
 
 def compare(image: Path, modules: Sequence[str]) -> Comparison:
-    """On all processors."""
+    """On all processors. The same few modules share a process, wherever it is."""
+    groups = [modules[place : place + _TOGETHER] for place in range(0, len(modules), _TOGETHER)]
     processors = sorted(sched_getaffinity(0))
     found = Comparison()
-    shares = [modules[place :: len(processors)] for place in range(len(processors))]
     with ThreadPoolExecutor(len(processors)) as pool:
-        bares = [pool.submit(run, bare(image, one), share) for one, share in zip(processors, shares) if share]
-        others = [pool.submit(run, command(image), modules) for command in (hosted, limited)]
+        bares = [
+            pool.submit(_outcomes, bare(image, processor), groups[place :: len(processors)])
+            for place, processor in enumerate(processors)
+        ]
+        others = [pool.submit(_outcomes, command(image), groups) for command in (hosted, limited)]
         for part in bares:
             found.bare |= part.result()
         found.hosted, found.limited = (other.result() for other in others)
+    return found
+
+
+def _outcomes(command: Command, groups: Sequence[Sequence[str]]) -> Outcomes:
+    found: Outcomes = {}
+    for group in groups:
+        found |= run(command, group)
     return found

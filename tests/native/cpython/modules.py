@@ -35,11 +35,11 @@ _LANGUAGE = """
 _LIBRARY = """
     test__opcode test_argparse test_array test_ast test_base64 test_binascii test_bisect test_calendar
     test_charmapcodec test_cmath test_codeccallbacks test_codecs test_collections test_colorsys test_configparser
-    test_contextlib test_contextlib_async test_copy test_copyreg test_csv test_dataclasses test_datetime test_decimal
-    test_difflib test_doctest2 test_email.test_message test_email.test_headerregistry
+    test_context test_contextlib test_contextlib_async test_copy test_copyreg test_csv test_dataclasses test_datetime
+    test_decimal test_difflib test_doctest2 test_email.test_message test_email.test_headerregistry
     test_email.test__header_value_parser test_email.test_utils test_enum test_errno test_fnmatch test_fractions
     test_functools test_getopt test_graphlib test_hashlib test_heapq test_hmac test_html test_htmlparser
-    test_http_cookies test_inspect test_io test_ipaddress test_itertools test_json.test_decode test_json.test_default
+    test_http_cookies test_io test_ipaddress test_itertools test_json.test_decode test_json.test_default
     test_json.test_dump test_json.test_encode_basestring_ascii test_json.test_enum test_json.test_fail
     test_json.test_float test_json.test_indent test_json.test_pass1 test_json.test_pass2 test_json.test_pass3
     test_json.test_recursion test_json.test_scanstring test_json.test_separators test_json.test_speedups
@@ -63,7 +63,8 @@ LEFT_OUT = {
         test_shelve test_shutil test_site test_sndhdr test_source_encoding test_sunau test_sysconfig test_tabnanny
         test_tarfile test_tempfile test_threadedtempfile test_tokenize test_trace test_unicode_file
         test_unicode_file_functions test_uu test_venv test_wave test_zipapp test_zipfile test_zipfile64 test_zipimport
-        test_zipimport_support test_zoneinfo test_gzip test_pulldom test_minidom test_sax test_pwd test_spwd
+        test_zipimport_support test_zoneinfo test_gzip test_inspect test_pulldom test_minidom test_sax test_pwd
+        test_spwd
     """,
     "processes, signals or terminals are": """
         test_tracemalloc test_crashers test_faulthandler test_atexit test_audit test_c_locale_coercion test_cgitb
@@ -90,8 +91,8 @@ LEFT_OUT = {
         test_multibytecodec test_resource test_xml_etree_c test_audioop test_bz2 test_codecencodings_cn
         test_codecencodings_hk test_codecencodings_iso2022 test_codecencodings_jp test_codecencodings_kr
         test_codecencodings_tw test_codecmaps_cn test_codecmaps_hk test_codecmaps_jp test_codecmaps_kr
-        test_codecmaps_tw test_context test_crypt test_ctypes test_lzma test_mmap test_nis test_ossaudiodev
-        test_stable_abi_ctypes test_xxlimited test_xxtestfuzz test_bigaddrspace
+        test_codecmaps_tw test_crypt test_ctypes test_lzma test_mmap test_nis test_ossaudiodev test_stable_abi_ctypes
+        test_xxlimited test_xxtestfuzz test_bigaddrspace
     """,
     "windows, another system, or Python's own making": """
         test__locale test__osx_support test_asdl_parser test_check_c_globals test_clinic test_idle test_launcher

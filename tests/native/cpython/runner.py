@@ -21,6 +21,8 @@ import test.support as support  # type: ignore[import-not-found]
 BEGIN, END = "\x02", "\x03"
 KINDS = ("ok", "skip", "fail", "error")  # the last one that happened in a test is how it ended
 
+_WITHOUT_MAIN = ("test_decimal",)  # whose main reads a folder
+
 _Error = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
@@ -38,8 +40,9 @@ def told(error: BaseException | None) -> str:
 
 
 class Result(unittest.TestResult):
-    def __init__(self, names: dict[int, tuple[int, str]]) -> None:
+    def __init__(self, module: str, names: dict[int, tuple[int, str]]) -> None:
         super().__init__()
+        self._module = module
         self._names = names  # by a test's id(): which one it is, and its name
         self._ended = "ok"
         self._why = ""
@@ -54,7 +57,7 @@ class Result(unittest.TestResult):
 
     def _note(self, test: unittest.TestCase, kind: str, why: str) -> None:
         if id(test) not in self._names:  # what a class or a module sets up
-            tell("test", f"0 {test.id()}")
+            tell("test", f"0 {self._module}.{test.id()}")
             tell(kind, why)
         elif KINDS.index(kind) > KINDS.index(self._ended):
             self._ended, self._why = kind, why
@@ -104,7 +107,7 @@ class Module:
         try:
             module = import_module(f"test.{self.name}")
             support._run_suite = self._run
-            if hasattr(module, "test_main"):
+            if hasattr(module, "test_main") and self.name not in _WITHOUT_MAIN:
                 module.test_main()
             else:
                 self._run(unittest.defaultTestLoader.loadTestsFromModule(module))
@@ -118,9 +121,11 @@ class Module:
         for test in tests:
             self._count += 1
             label = test.id().removeprefix("test.")
+            if not label.startswith(self.name + "."):  # one of documentation
+                label = f"{self.name}.{label}"
             self._seen[label] += 1
             names[id(test)] = self._count, f"{label}#{self._seen[label]}" if self._seen[label] > 1 else label
-        unittest.TestSuite(tests[self._left_out :]).run(Result(names))
+        unittest.TestSuite(tests[self._left_out :]).run(Result(self.name, names))
         self._left_out = max(self._left_out - len(tests), 0)
 
 
