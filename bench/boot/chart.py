@@ -39,7 +39,7 @@ the server, and the device, whose thread is on the same core in the emulator, ar
 polling to interrupts, before the core sleeps, or back. Interrupts of a virtual machine are those that its processor
 took; hosted they are the sleeps that epoll ended with frames. Where frames come rarely there are two a request: the
 client's kernel acknowledges a reply apart when no other request follows in 40 ms. Counted for {seconds:g} s each,
-{date}.
+{date}; before, {background:.0%} of the core was taken by others.
 
 {findings}
 
@@ -119,6 +119,7 @@ def section(found: dict[str, Any]) -> str:
     return HEAD.format(
         seconds=found["seconds"],
         date=found["date"],
+        background=found["background"],
         findings="\n".join(f"- {line}" for line in findings(found)),
         tables="\n\n".join(tables),
         machine="; ".join(f"{name} {value}" for name, value in found["machine"].items()),

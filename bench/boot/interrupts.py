@@ -32,6 +32,7 @@ from bench.boot.hosted import Hosted, hosted
 from bench.boot.measure import GUEST, Laboratory, checked, laboratory
 from bench.boot.qemu import MACHINES, Booted
 from bench.compare.__main__ import FOLDER, stored
+from bench.compare.accounting import background
 from bench.compare.load import CONNECTIONS, PATIENCE, Load
 from bench.compare.machine import machine as where
 from bench.compare.measure import MARGIN, WARM_UP
@@ -76,6 +77,7 @@ def main(
     shares = () if quick else SHARES
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as temporary, laboratory() as bed:
+        taken = background(bed.cores[0])
         own = image or (built(Path(temporary, "memcached.elf")) if set(machines) != {HOSTED} else Path())
         for machine in machines:
             with _started(bed, machine, own) as (one, namespace):
@@ -84,6 +86,7 @@ def main(
         "date": datetime.date.today().isoformat(),
         "machine": where() | {"QEMU": qemu_version()},
         "seconds": seconds,
+        "background": taken,
         "rows": rows,
     }
     if not quick:

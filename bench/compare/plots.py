@@ -192,9 +192,9 @@ def interrupts(found: dict[str, Any]) -> Any:
                 axes.plot(range(len(rows)), values, color=colour, marker=marker, markersize=4, label=COUNTED[name])
         axes.set_xticks(range(len(rows)), [row["load"] for row in rows], rotation=60)
         axes.set_yscale("symlog", linthresh=1)
-        axes.set(title=machine_title(machine), xlabel="load", ylim=(-0.2, None))
+        axes.set(title=machine_title(machine), xlabel="load")
         axes.title.set_fontsize(9)
-    panels[0][0].set(ylabel="a second")
+    panels[0][0].set(ylabel="a second", ylim=(-0.2, None))  # of all panels
     handles, names = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
     figure.suptitle("Interrupts, polls and switches against load")

@@ -57,7 +57,13 @@ def result() -> dict[str, Any]:
         row("q35", "full", 15e3, 0, 2),
     ]
     rows += [row("hosted", "idle", 0.0, 1, None), row("hosted", "full", 9e4, 7, None)]
-    return {"date": "2026-01-01", "machine": {"CPU": "one", "QEMU": "7.2"}, "seconds": 2.0, "rows": rows}
+    return {
+        "date": "2026-01-01",
+        "machine": {"CPU": "one", "QEMU": "7.2"},
+        "seconds": 2.0,
+        "background": 0.01,
+        "rows": rows,
+    }
 
 
 def test_what_is_said() -> None:
