@@ -33,6 +33,8 @@ cdef extern from *:
     uint16_t index_add "netapp_index_add"(uint16_t a, uint16_t b) noexcept nogil
     uint16_t index_sub "netapp_index_sub"(uint16_t a, uint16_t b) noexcept nogil     # the distance from b to a
     void full_fence "netapp_full_fence"() noexcept nogil
+    # Cython's own: what is seldom so is compiled out of the way.
+    bint unlikely(bint value) noexcept nogil
 
 cdef inline uint64_t bus_address(const void* memory) noexcept:
     """Where a device reaches it: natively memory is identity-mapped, and a model in this process reads by address."""

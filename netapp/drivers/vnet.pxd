@@ -25,7 +25,7 @@ cdef inline vnet_header_t* own_room(iobuf_t* view) noexcept:
     if (
         view.slot.references == 1
         and view.data - view.slot.memory >= VNET_BYTES
-        and view.slot.home != &view.slot.home.pool.external
+        and view.slot.home.size != 0
     ):
         return <vnet_header_t*>(view.data - VNET_BYTES)
     return NULL
@@ -34,8 +34,8 @@ cdef inline void put_offload(vnet_header_t* header, offload_t* offload) noexcept
     """5.1.6.2.1: what is not asked for is zero, and so is num_buffers."""
     (<uint64_t*>header)[0] = 0
     (<uint32_t*>header)[2] = 0
-    header.flags = offload.flags & CHECKSUM_PARTIAL
-    if header.flags:
+    if offload.flags & CHECKSUM_PARTIAL:
+        header.flags = CHECKSUM_PARTIAL
         header.gso_type = offload.gso_type
         header.header_length = offload.header_length
         header.gso_size = offload.gso_size

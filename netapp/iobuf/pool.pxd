@@ -53,7 +53,7 @@ cdef struct slot_class_t:
     slot_t* free
     slot_t* spare_blocks         # slot_t of units that were restored, linked by the first one's `next`
     pool_t* pool
-    uint32_t size                # of a slot, bytes
+    uint32_t size                # of a slot, bytes; 0: external bytes
     uint32_t per_parent          # slots in a unit; 0: the units themselves, and external bytes
     uint32_t slack               # free slots beyond which an emptied unit goes back
     uint32_t slots               # free or in use

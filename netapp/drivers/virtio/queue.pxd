@@ -65,12 +65,12 @@ cdef class VirtioQueue(Queue):
     cdef bint blocked                        # transmit() said False since there was room
     cdef str broken                          # what the device did; flush() has it reset
     cdef agreed_t agreed
-    cdef found_t found[MOST_FOUND]           # [found_next, found_count): frames to hand up
-    cdef int found_count
-    cdef int found_next
+    cdef found_t found[MOST_FOUND]           # [found_next, found_end): frames to hand up
+    cdef found_t* found_next
+    cdef found_t* found_end
+    cdef uint32_t look                       # number of the last, never 0
     cdef iobuf_t* kept                       # views for the receive queue, taken from frames that came and went
     cdef uint32_t kept_count
-    cdef iobuf_t* fresh                      # of _replace_one()
     cdef slot_class_t* frame_class           # of their slots
     cdef uint8_t* headers                    # [size], 16 bytes apart, of frames without room for theirs
     cdef uint8_t* tables                     # [size] indirect tables of frames to transmit
@@ -87,7 +87,8 @@ cdef class VirtioQueue(Queue):
     cdef int set_link(self, bint up) except -1
     cdef int _poll_idle(self) except -1
     cdef int _look(self, pool_t* pool, int most) except -1
-    cdef void _replace_one(self, pool_t* pool, found_t* found) noexcept
+    # The view for its place, its own one if there is no other.
+    cdef iobuf_t* _replace_one(self, pool_t* pool, found_t* found) noexcept
     cdef iobuf_t* _take_view(self, pool_t* pool, uint32_t slot_class) noexcept
     cdef iobuf_t* _take_views(self, pool_t* pool, uint32_t count) noexcept
     cdef void _offer_large(self, uint16_t id, iobuf_t* views) noexcept

@@ -6,13 +6,16 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 from cython.cimports.cpython.ref import PyObject
-from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import UINT32_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
-from cython.cimports.netapp.drivers.access import bus_address, full_fence, index_add, load16, load32
+from cython.cimports.netapp.drivers.access import acquire16, bus_address, full_fence, index_add, load16, load32, release16, unlikely
 from cython.cimports.netapp.drivers.virtio.virtqueue import (
+    AVAILABLE,
     INDIRECT,
     NEXT,
+    NO_ID,
+    USED_OR_NOT,
     WRITE,
     buffer_t,
     offer,
@@ -130,72 +133,130 @@ def _entry(
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _look_at(
-    queue: cython.pointer(virtqueue_t), found: cython.pointer(found_t), count: cython.int, most_bytes: uint32_t
-) -> cython.int:
-    """Of a split queue without IN_ORDER: as many used elements. How many there are before one that breaks the rules."""
-    ring: cython.pointer(used_element_t) = queue.used.ring
-    buffers: cython.pointer(buffer_t) = queue.buffers
-    mask: uint32_t = queue.mask
-    at: uint32_t = queue.taken
-    left: cython.int = count
-    id: uint32_t
-    length: uint32_t
-    while left > 0:
-        id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
-        length = load32(cython.cast(uint64_t, cython.address(ring[at & mask].length)))
-        # The mask is of the queue's size, which is a power of two.
-        if id > mask or length == 0 or length > most_bytes:
-            break
-        found.view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-        if found.view == cython.NULL:
-            break
-        buffers[id].held = cython.NULL
-        found.length = length
-        found.id = cython.cast(uint16_t, id)
-        found += 1
-        at += 1
-        left -= 1
-    queue.taken = cython.cast(uint16_t, at)
-    return count - left
+def _found_so_far(
+    self: VirtioQueue, found: cython.pointer(found_t), kept: cython.pointer(iobuf_t)
+) -> cython.void:
+    """[self.found, found) came back, and views were taken for their places, of which these are left."""
+    self.found_end = found
+    self.kept = kept
+    if kept == cython.NULL:
+        self.kept_count = 0
+    else:
+        self.kept_count -= cython.cast(uint32_t, found - cython.cast(cython.pointer(found_t), self.found))
 
 
 @cython.cfunc
-@cython.inline
 @cython.exceptval(check=False)
-def _replace(
-    self: VirtioQueue,
-    pool: cython.pointer(pool_t),
-    queue: cython.pointer(virtqueue_t),
-    found: cython.pointer(found_t),
-    count: cython.int,
-) -> cython.void:
-    """Of a split queue without IN_ORDER: a view for the place of each; all else of a descriptor stays as it is."""
+def _look_split(
+    self: VirtioQueue, pool: cython.pointer(pool_t), queue: cython.pointer(virtqueue_t), count: cython.int
+) -> cython.bint:
+    """Without IN_ORDER: as many used elements, each with another view in its place; False: one of them breaks the rules.
+    All buffers are the device's, so that both rings are at the same place; and of a descriptor only the address changes.
+    While a view is the device's its length says in which look it was put there: in the same one it cannot be back."""
+    ring: cython.pointer(used_element_t) = queue.used.ring
+    available: cython.pointer(uint16_t) = queue.available.ring
     descriptors: cython.pointer(split_descriptor_t) = queue.descriptors
-    ring: cython.pointer(uint16_t) = queue.available.ring
     buffers: cython.pointer(buffer_t) = queue.buffers
-    mask: uint32_t = queue.mask
-    at: uint32_t = queue.added
-    id: uint32_t
-    left: cython.int = count
+    found: cython.pointer(found_t) = self.found
+    kept: cython.pointer(iobuf_t) = self.kept
     view: cython.pointer(iobuf_t)
-    while left > 0:
-        view = self.kept
-        if view != cython.NULL:
-            self.kept = view.next
-            self.kept_count -= 1
+    mask: uint32_t = queue.mask
+    look: uint32_t = self.look
+    at: uint32_t = queue.taken
+    end: uint32_t = at + cython.cast(uint32_t, count)
+    id: uint32_t
+    length: uint32_t
+    while at < end:
+        id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
+        length = load32(cython.cast(uint64_t, cython.address(ring[at & mask].length)))
+        # The mask is of the queue's size, which is a power of two.
+        if id > mask or length > BUFFER_BYTES:
+            break
+        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+        if view.length == look:
+            break
+        found.view = view
+        found.length = length
+        view = kept
+        if unlikely(view == cython.NULL):
+            self.kept = cython.NULL
+            view = self._replace_one(pool, found)
         else:
-            self._replace_one(pool, found)
-            view = self.fresh
-        id = found.id
+            kept = view.next
+        view.length = look
         buffers[id].held = view
         descriptors[id].address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
-        ring[at & mask] = cython.cast(uint16_t, id)
+        available[at & mask] = cython.cast(uint16_t, id)
         found += 1
         at += 1
-        left -= 1
-    queue.added = cython.cast(uint16_t, at)
-    queue.fresh = index_add(queue.fresh, cython.cast(uint16_t, count))
+    _found_so_far(self, found, kept)
+    count = cython.cast(cython.int, at - queue.taken)
+    queue.taken = index_add(queue.taken, cython.cast(uint16_t, count))
+    queue.added = index_add(queue.added, cython.cast(uint16_t, count))
+    return at >= end
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _look_packed(
+    self: VirtioQueue, pool: cython.pointer(pool_t), queue: cython.pointer(virtqueue_t), most: cython.int
+) -> cython.bint:
+    """As _look_split(), of up to `most` buffers: what is used is made available again where it is."""
+    packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
+    end: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
+    buffers: cython.pointer(buffer_t) = queue.buffers
+    found: cython.pointer(found_t) = self.found
+    last: cython.pointer(found_t) = found + most
+    kept: cython.pointer(iobuf_t) = self.kept
+    view: cython.pointer(iobuf_t)
+    mask: uint32_t = queue.mask
+    look: uint32_t = self.look
+    used_flags: uint32_t = queue.used_flags
+    flags: uint32_t
+    id: uint32_t
+    length: uint32_t
+    whole: cython.bint = True
+    while found < last:
+        # 2.8.22
+        flags = acquire16(cython.address(packed.flags))
+        if flags & USED_OR_NOT != used_flags:
+            break
+        id = load16(cython.cast(uint64_t, cython.address(packed.id)))
+        length = load32(cython.cast(uint64_t, cython.address(packed.length)))
+        # Without the flag nothing was written (2.8.4).
+        whole = id <= mask and flags & WRITE != 0 and length <= BUFFER_BYTES
+        if not whole:
+            break
+        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+        whole = view.length != look
+        if not whole:
+            break
+        found.view = view
+        found.length = length
+        view = kept
+        if unlikely(view == cython.NULL):
+            self.kept = cython.NULL
+            view = self._replace_one(pool, found)
+        else:
+            kept = view.next
+        view.length = look
+        buffers[id].held = view
+        packed.address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
+        packed.length = BUFFER_BYTES
+        packed.id = cython.cast(uint16_t, id)
+        # 2.8.21.1: the flags last; available is the other round's, of which it is not used yet.
+        release16(cython.address(packed.flags), cython.cast(uint16_t, used_flags ^ (AVAILABLE | WRITE)))
+        found += 1
+        packed += 1
+        if packed == end:
+            packed = queue.packed
+            used_flags ^= USED_OR_NOT
+    _found_so_far(self, found, kept)
+    queue.next_used = queue.next_available = cython.cast(uint16_t, packed - queue.packed)
+    queue.used_flags = cython.cast(uint16_t, used_flags)
+    queue.available_flags = queue.used_flags ^ AVAILABLE
+    queue.fresh = index_add(queue.fresh, cython.cast(uint16_t, found - cython.cast(cython.pointer(found_t), self.found)))
+    return whole
 
 
 @cython.cfunc
@@ -222,15 +283,57 @@ def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
+def _released(
+    queue: cython.pointer(virtqueue_t), buffers: cython.pointer(buffer_t), end: cython.pointer(buffer_t), id: uint32_t
+) -> cython.pointer(buffer_t):
+    """release(), in a batch: behind the last free one, which is returned. One descriptor is counted at the batch's end."""
+    end.next = cython.cast(uint16_t, id)
+    if unlikely(buffers[id].count != 1):
+        return _released_chain(queue, cython.address(buffers[id]))
+    return cython.address(buffers[id])
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _released_chain(
+    queue: cython.pointer(virtqueue_t), buffer: cython.pointer(buffer_t)
+) -> cython.pointer(buffer_t):
+    end: cython.pointer(buffer_t) = cython.address(queue.buffers[buffer.last])
+    queue.free += buffer.count - 1
+    buffer.count = 1
+    buffer.last = cython.cast(uint16_t, buffer - queue.buffers)
+    return end
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _end_release(
+    queue: cython.pointer(virtqueue_t), first: uint16_t, end: cython.pointer(buffer_t), count: uint32_t
+) -> cython.void:
+    if count:
+        end.next = NO_ID
+        queue.first = first
+        queue.last = cython.cast(uint16_t, end - queue.buffers)
+        queue.free += cython.cast(uint16_t, count)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
 def _reap_split(self: VirtioQueue, queue: cython.pointer(virtqueue_t), count: cython.int) -> cython.bint:
     """Without IN_ORDER: as many used elements; False: one of them breaks the rules."""
     ring: cython.pointer(used_element_t) = queue.used.ring
     buffers: cython.pointer(buffer_t) = queue.buffers
+    before: buffer_t
+    end: cython.pointer(buffer_t) = cython.address(before)
     view: cython.pointer(iobuf_t)
     mask: uint32_t = queue.mask
     at: uint32_t = queue.taken
+    last: uint32_t = at + cython.cast(uint32_t, count)
     id: uint32_t
-    while count > 0:
+    before.next = queue.first
+    if queue.first != NO_ID:
+        end = cython.address(buffers[queue.last])
+    while at < last:
         id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
         if id > mask:
             break
@@ -238,13 +341,53 @@ def _reap_split(self: VirtioQueue, queue: cython.pointer(virtqueue_t), count: cy
         if view == cython.NULL:
             break
         buffers[id].held = cython.NULL
-        release(queue, cython.cast(uint16_t, id))
-        if view.next != cython.NULL or not _keep(self, view):
+        end = _released(queue, buffers, end, id)
+        if unlikely(view.next != cython.NULL or not _keep(self, view)):
             _free_views(view)
         at += 1
-        count -= 1
-    queue.taken = cython.cast(uint16_t, at)
-    return count == 0
+    _end_release(queue, before.next, end, at - queue.taken)
+    queue.taken = cython.cast(uint16_t, at & 0xFFFF)
+    return at >= last
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _reap_packed(self: VirtioQueue, queue: cython.pointer(virtqueue_t)) -> cython.int:
+    """Without IN_ORDER: all that is used: of how many; -1: the device breaks the rules."""
+    packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
+    wrap: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
+    buffers: cython.pointer(buffer_t) = queue.buffers
+    before: buffer_t
+    end: cython.pointer(buffer_t) = cython.address(before)
+    view: cython.pointer(iobuf_t)
+    mask: uint32_t = queue.mask
+    used_flags: uint32_t = queue.used_flags
+    id: uint32_t
+    count: uint32_t = 0
+    whole: cython.bint = True
+    before.next = queue.first
+    if queue.first != NO_ID:
+        end = cython.address(buffers[queue.last])
+    # 2.8.22. It ends: each one found is a buffer fewer that the device has.
+    while acquire16(cython.address(packed.flags)) & USED_OR_NOT == used_flags:
+        id = load16(cython.cast(uint64_t, cython.address(packed.id)))
+        whole = id <= mask and buffers[id].held != cython.NULL
+        if not whole:
+            break
+        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+        buffers[id].held = cython.NULL
+        packed += buffers[id].count
+        if unlikely(packed >= wrap):
+            packed -= queue.size
+            used_flags ^= USED_OR_NOT
+        end = _released(queue, buffers, end, id)
+        if unlikely(view.next != cython.NULL or not _keep(self, view)):
+            _free_views(view)
+        count += 1
+    _end_release(queue, before.next, end, count)
+    queue.next_used = cython.cast(uint16_t, packed - queue.packed)
+    queue.used_flags = cython.cast(uint16_t, used_flags)
+    return cython.cast(cython.int, count) if whole else -1
 
 
 class VirtioQueue:
@@ -362,8 +505,8 @@ class VirtioQueue:
     def _give_back_found(self):
         """Of frames that will not be handed up."""
         view: cython.pointer(iobuf_t)
-        while self.found_next < self.found_count:
-            view = self.found[self.found_next].view
+        while self.found_next != self.found_end:
+            view = self.found_next.view
             self.found_next += 1
             if view != cython.NULL and self.agreed.buffer_slots == 1:
                 free_iobuf(view)
@@ -375,7 +518,9 @@ class VirtioQueue:
         pool: cython.pointer(pool_t)
         found: cython.pointer(found_t)
         view: cython.pointer(iobuf_t)
-        memory: cython.pointer(uint8_t)
+        header: cython.pointer(vnet_header_t)
+        length: uint32_t
+        buffers: uint16_t
         frame: Chain
         large: cython.bint = self.agreed.buffer_slots > 1
         if not self.filled:
@@ -385,48 +530,50 @@ class VirtioQueue:
             return 0
         pool = running_pool()
         # An exception may have ended the last poll early.
-        if self.found_next == self.found_count:
+        if self.found_next == self.found_end:
             self._look(pool, MOST_FOUND if budget > MOST_FOUND else budget)
-            if self.found_count == 0:
+            if self.found_next == self.found_end:
                 return 0
         frame = self._empty_frame()
         # A frame may have the device closed, or found broken: then there is none left.
-        while self.found_next < self.found_count:
-            found = cython.address(self.found[self.found_next])
-            self.found_next += 1
+        while self.found_next != self.found_end:
+            found = self.found_next
+            self.found_next = found + 1
             done += 1
             view = found.view
             if view == cython.NULL:
                 self._drop(pool, found.buffers)
                 continue
-            if found.length <= VNET_BYTES:
+            length = found.length
+            if unlikely(length <= VNET_BYTES):
                 if large:
                     _free_views(view)
                 else:
                     free_iobuf(view)
                 self._breaks("it used a receive buffer for less than a frame")
                 break
-            memory = view.slot.memory
-            if large:
+            header = _header_of(view.slot)
+            buffers = load16(cython.cast(uint64_t, cython.address(header.num_buffers)))
+            if unlikely(large):
                 if not self._take_large(pool, found):
                     continue
-            elif self.agreed.mergeable and load16(cython.cast(uint64_t, memory) + (HEADROOM - 2)) != 1:
-                if not self._merge(pool, found, load16(cython.cast(uint64_t, memory) + (HEADROOM - 2))):
+            elif unlikely(buffers != 1) and self.agreed.mergeable:
+                if not self._merge(pool, found, buffers):
                     continue
             else:
+                length -= VNET_BYTES
+                frame.head = view
                 view.next = cython.NULL
-                view.data = memory + HEADROOM
-                view.length = found.length - VNET_BYTES
-                frame.head = frame.tail = view
+                view.data = cython.cast(cython.pointer(uint8_t), header) + VNET_BYTES
+                view.length = length
+                frame.tail = view
                 frame.count = 1
-                frame.length = view.length
-            if says_something(cython.cast(cython.pointer(vnet_header_t), memory + (HEADROOM - VNET_BYTES))):
-                if not self._take_offload(cython.cast(cython.pointer(vnet_header_t), memory + (HEADROOM - VNET_BYTES))):
-                    self.count.rx_malformed += 1
-                    frame.drop_views()
-                    continue
-            else:
-                memset(cython.address(frame.offload), 0, cython.sizeof(offload_t))
+                frame.length = length
+            memset(cython.address(frame.offload), 0, cython.sizeof(offload_t))
+            if says_something(header) and not self._take_offload(header):
+                self.count.rx_malformed += 1
+                frame.drop_views()
+                continue
             self.count.rx_frames += 1
             self.count.rx_bytes += frame.length
             if self.receiver is None:
@@ -466,22 +613,22 @@ class VirtioQueue:
         most_bytes: uint32_t = BUFFER_BYTES + (self.agreed.buffer_slots - 1) * UNIT_BYTES
         found: cython.pointer(found_t) = self.found
         used: used_t
+        view: cython.pointer(iobuf_t)
         count: cython.int = 0
         got: cython.int = 0
-        self.found_next = 0
-        self.found_count = 0
-        if queue.packed == cython.NULL and not queue.in_order:
-            got = used_by_now(queue)
-            if got < 0:
-                return self._breaks("it used more receive buffers than it has")
-            if got > most:
-                got = most
-            count = _look_at(queue, found, got, most_bytes)
-            self.found_count = count
-            if count < got:
+        obeys: cython.bint
+        self.found_next = self.found_end = found
+        if self.agreed.buffer_slots == 1 and not queue.in_order:
+            self.look = self.look + 1 if self.look != UINT32_MAX else 1
+            if queue.packed != cython.NULL:
+                obeys = _look_packed(self, pool, queue, most)
+            else:
+                got = used_by_now(queue)
+                if got < 0:
+                    return self._breaks("it used more receive buffers than it has")
+                obeys = _look_split(self, pool, queue, most if got > most else got)
+            if not obeys:
                 return self._breaks("it gave back a receive buffer that it did not have, or too many bytes of one")
-            if self.agreed.buffer_slots == 1:
-                _replace(self, pool, queue, found, count)
             return 0
         while count < most:
             got = take_used(queue, cython.address(used))
@@ -491,7 +638,7 @@ class VirtioQueue:
             found.id = used.id
             found.length = most_bytes if used.whole else used.length
             count += 1
-            self.found_count = count
+            self.found_end = found + 1
             if found.length == 0 or found.length > most_bytes:
                 got = -1
                 break
@@ -503,23 +650,23 @@ class VirtioQueue:
         found = self.found
         while count > 0:
             count -= 1
-            self._replace_one(pool, found)
-            offer(queue, found.id, self.fresh, bus_address(_header_of(self.fresh.slot)), BUFFER_BYTES, WRITE)
+            view = self._replace_one(pool, found)
+            offer(queue, found.id, view, bus_address(_header_of(view.slot)), BUFFER_BYTES, WRITE)
             found += 1
         return 0
 
     def _replace_one(self, pool, found):
-        """`fresh`: the view for its place, its own one if there is no other."""
-        self.fresh = self.kept
-        if self.fresh != cython.NULL:
-            self.kept = self.fresh.next
+        view: cython.pointer(iobuf_t) = self.kept
+        if view != cython.NULL:
+            self.kept = view.next
             self.kept_count -= 1
-            return
-        self.fresh = self._take_view(pool, FRAME_CLASS)
-        if self.fresh == cython.NULL:
-            self.fresh = found.view
+            return view
+        view = self._take_view(pool, FRAME_CLASS)
+        if view == cython.NULL:
+            view = found.view
             found.view = cython.NULL
-            found.buffers = load16(cython.cast(uint64_t, cython.address(_header_of(self.fresh.slot).num_buffers)))
+            found.buffers = load16(cython.cast(uint64_t, cython.address(_header_of(view.slot).num_buffers)))
+        return view
 
     def _take_view(self, pool, slot_class):
         slot: cython.pointer(slot_t) = take_slot(pool, slot_class, PLACE_DEVICE)
@@ -533,12 +680,14 @@ class VirtioQueue:
 
     def _next_found(self, pool):
         """The next buffer of a frame in several; NULL: there is none."""
-        if self.found_next == self.found_count:
+        found: cython.pointer(found_t)
+        if self.found_next == self.found_end:
             self._look(pool, 1)
-            if self.found_count == 0 or not self.works:
+            if self.found_next == self.found_end or not self.works:
                 return cython.NULL
-        self.found_next += 1
-        return cython.address(self.found[self.found_next - 1])
+        found = self.found_next
+        self.found_next = found + 1
+        return found
 
     def _drop(self, pool, buffers):
         """A frame of which a buffer is with the device again, after its first one."""
@@ -581,7 +730,12 @@ class VirtioQueue:
                 view.data += VNET_BYTES
                 view.length -= VNET_BYTES
             frame.append_view(view)
-            if buffers == 0 or buffers > queue.size or (left > 1 and found.length != BUFFER_BYTES):
+            if (
+                buffers == 0
+                or buffers > queue.size
+                or found.length == 0
+                or (left > 1 and found.length != BUFFER_BYTES)
+            ):
                 frame.drop_views()
                 self._breaks(f"it put {found.length} bytes of a frame into one of {buffers} receive buffers")
                 return False
@@ -687,12 +841,15 @@ class VirtioQueue:
         view: cython.pointer(iobuf_t)
         used: used_t
         got: cython.int
-        if queue.packed == cython.NULL and not queue.in_order:
-            got = used_by_now(queue)
+        if not queue.in_order:
+            if queue.packed != cython.NULL:
+                got = _reap_packed(self, queue)
+            else:
+                got = used_by_now(queue)
+                if got > 0 and not _reap_split(self, queue, got):
+                    got = -1
             if got == 0:
                 return 0
-            if got > 0 and not _reap_split(self, queue, got):
-                got = -1
         else:
             got = take_used(queue, cython.address(used))
             if got == 0:
@@ -712,37 +869,44 @@ class VirtioQueue:
         queue: cython.pointer(virtqueue_t)
         view: cython.pointer(iobuf_t) = frame.head
         header: cython.pointer(vnet_header_t)
+        length: uint32_t
+        # Nothing lives on after a call: the common way saves no registers.
         if not self.sends or view == cython.NULL:
-            self.count.tx_link_down += 1
-            frame.drop_views()
-            return True
+            return self._transmit_on(frame, cython.NULL)
         queue = cython.address(self.transmitting.ring)
         # Header and the first view in one descriptor, where there is room (2.7.4.2: no layout is assumed).
         header = own_room(view)
         if header == cython.NULL or view.next != cython.NULL or queue.free == 0:
             return self._transmit_on(frame, header)
         put_offload(header, cython.address(frame.offload))
+        length = view.length
         self.count.tx_frames += 1
-        self.count.tx_bytes += frame.length
-        offer(queue, take_id(queue), view, bus_address(header), view.length + VNET_BYTES, 0)
+        self.count.tx_bytes += length
+        offer(queue, take_id(queue), view, bus_address(header), length + VNET_BYTES, 0)
         frame.head = frame.tail = cython.NULL
         frame.count = 0
         frame.length = 0
         return True
 
     def _transmit_on(self, frame, header):
-        """A frame of several pieces, or one that the ring may have no room for."""
-        queue: cython.pointer(virtqueue_t) = cython.address(self.transmitting.ring)
+        """A frame of several pieces, or one that the ring may have no room for, or that is not sent at all."""
+        queue: cython.pointer(virtqueue_t)
         view: cython.pointer(iobuf_t) = frame.head
         count: uint32_t = frame.count + (1 if header == cython.NULL else 0)
-        needed: uint32_t = 1 if queue.indirect and count <= TABLE_ENTRIES else count
+        needed: uint32_t
+        if not self.sends or view == cython.NULL:
+            self.count.tx_link_down += 1
+            frame.drop_views()
+            return True
+        queue = cython.address(self.transmitting.ring)
+        needed = 1 if queue.indirect and count <= TABLE_ENTRIES else count
         if count > queue.size:
             # 2.7.5.3.1, 2.8.17: a chain is not longer than the queue, wherever its descriptors are.
             return not self._flatten(frame) or self.transmit(frame)
         if needed > queue.free:
             self._reap()
             if not self.works:
-                return self.transmit(frame)
+                return self._transmit_on(frame, cython.NULL)
             if needed > queue.free:
                 self.count.tx_full += 1
                 self.blocked = True

@@ -74,7 +74,7 @@ cdef struct used_t:
 
 cdef struct virtqueue_t:
     uint16_t size                # descriptors: a power of two
-    uint16_t mask
+    uint32_t mask
     bint in_order
     bint event_index
     bint indirect
@@ -92,10 +92,10 @@ cdef struct virtqueue_t:
     uint16_t first                       # NO_ID: none is free
     uint16_t last
     uint16_t free                        # descriptors of the ring
-    uint16_t added                       # buffers made available so far
-    uint16_t published                   # of these, what the device may see
-    uint16_t fresh                       # buffers (packed: descriptors) made available since it was last notified
-    uint16_t taken                       # buffers taken back so far
+    uint16_t added                       # split, or with IN_ORDER: buffers made available so far
+    uint16_t published                   # split: of these, what the device may see, and was notified of where it wants
+    uint16_t fresh                       # packed: descriptors made available since it was last notified
+    uint16_t taken                       # split, or with IN_ORDER: buffers taken back so far
     uint16_t seen                        # split: used.index, as it was read last
     uint16_t next_available              # packed: where in the ring, and the flags of a descriptor there
     uint16_t available_flags
@@ -136,6 +136,13 @@ cdef void offer_pieces(
 cdef int take_of_batch(virtqueue_t* queue, used_t* used) noexcept
 cdef void release_chain(virtqueue_t* queue, uint16_t id) noexcept
 
+cdef inline void remember_order(virtqueue_t* queue, uint16_t id) noexcept:
+    """With IN_ORDER, before the buffer is made available."""
+    queue.buffers[id].sequence = queue.added
+    queue.order[queue.added & queue.mask] = id
+    if queue.packed != NULL:
+        queue.added = index_add(queue.added, 1)
+
 cdef inline uint16_t take_id(virtqueue_t* queue) noexcept:
     """For a buffer of one descriptor; `free` is not 0."""
     cdef uint16_t id = queue.first
@@ -148,34 +155,33 @@ cdef inline void offer(
 ) noexcept:
     """Makes a buffer of one descriptor available. Its id comes from take_id(), or it was taken back and not released."""
     cdef buffer_t* buffer = &queue.buffers[id]
-    cdef split_descriptor_t* descriptor
+    cdef split_descriptor_t* split = queue.descriptors
     cdef packed_descriptor_t* packed
+    cdef uint32_t at
     buffer.held = held
     if queue.in_order:
-        buffer.sequence = queue.added
-        queue.order[queue.added & queue.mask] = id
-    if queue.packed == NULL:
+        remember_order(queue, id)
+    if split != NULL:
         # 2.7.13.1, 2.7.13.2
-        descriptor = &queue.descriptors[id]
-        descriptor.address = address
-        descriptor.length = length
-        descriptor.flags = flags
+        split[id].address = address
+        split[id].length = length
+        split[id].flags = flags
         queue.available.ring[queue.added & queue.mask] = id
         queue.added = index_add(queue.added, 1)
     else:
         # 2.8.21.1: the flags last.
-        packed = &queue.packed[queue.next_available]
+        at = queue.next_available
+        packed = &queue.packed[at]
         packed.address = address
         packed.length = length
         packed.id = id
         release16(&packed.flags, flags | queue.available_flags)
-        queue.next_available += 1
-        if queue.next_available == queue.size:
-            queue.next_available = 0
+        at += 1
+        if at == queue.size:
+            at = 0
             queue.available_flags ^= USED_OR_NOT
-        queue.added = index_add(queue.added, 1)
-        queue.published = queue.added
-    queue.fresh = index_add(queue.fresh, 1)
+        queue.next_available = <uint16_t>at
+        queue.fresh = index_add(queue.fresh, 1)
 
 cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
     """1: a buffer that the device is done with. 0: there is none. -1: the device breaks the rules."""

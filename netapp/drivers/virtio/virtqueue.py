@@ -85,8 +85,7 @@ def offer_pieces(queue, held, pieces, count, readable):
     buffer.held = held
     buffer.count = count
     if queue.in_order:
-        buffer.sequence = queue.added
-        queue.order[queue.added & queue.mask] = id
+        remember_order(queue, id)
     for i in range(count):
         flags = (0 if i < readable else WRITE) | (NEXT if i + 1 < count else 0)
         if queue.packed == cython.NULL:
@@ -116,14 +115,11 @@ def offer_pieces(queue, held, pieces, count, readable):
     queue.free -= count
     if queue.packed == cython.NULL:
         queue.available.ring[queue.added & queue.mask] = id
-        queue.fresh = index_add(queue.fresh, 1)
         queue.added = index_add(queue.added, 1)
     else:
         # The first one after all the others (2.8.21.1).
         release16(cython.address(first.flags), first_flags)
         queue.fresh = index_add(queue.fresh, count)
-        queue.added = index_add(queue.added, 1)
-        queue.published = queue.added
 
 
 def release_chain(queue, id):
@@ -162,7 +158,7 @@ def take_of_batch(queue, used):
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _notification_wanted(queue: cython.pointer(virtqueue_t)) -> cython.bint:
+def _notification_wanted(queue: cython.pointer(virtqueue_t), fresh: uint16_t) -> cython.bint:
     flags: uint16_t
     event: uint16_t
     place: uint16_t
@@ -171,7 +167,7 @@ def _notification_wanted(queue: cython.pointer(virtqueue_t)) -> cython.bint:
             return acquire16(cython.address(queue.used.flags)) & 1 == 0
         # 2.7.10.1: whether the entry that available_event names is among the fresh ones.
         event = acquire16(queue.available_event)
-        return index_sub(index_sub(queue.added, event), 1) < queue.fresh
+        return index_sub(index_sub(queue.added, event), 1) < fresh
     # 2.8.10
     flags = acquire16(cython.address(queue.device_event.flags)) & 3
     if flags != EVENTS_DESCRIPTOR or not queue.event_index:
@@ -181,7 +177,7 @@ def _notification_wanted(queue: cython.pointer(virtqueue_t)) -> cython.bint:
     # Where that place lies before the one that is next: in this round of the ring, or the one before.
     if (place >> 15 != 0) != (queue.available_flags == AVAILABLE):
         event = index_sub(event, queue.size)
-    return index_sub(index_sub(queue.next_available, event), 1) < queue.fresh
+    return index_sub(index_sub(queue.next_available, event), 1) < fresh
 
 
 class Virtqueue:
@@ -209,8 +205,9 @@ class Virtqueue:
 
     def kick(self):
         queue: cython.pointer(virtqueue_t) = cython.address(self.ring)
+        fresh: uint16_t = index_sub(queue.added, queue.published) if queue.packed == cython.NULL else queue.fresh
         wanted: cython.bint
-        if queue.fresh == 0:
+        if fresh == 0:
             return 0
         if queue.packed == cython.NULL:
             # 2.7.13.3
@@ -220,7 +217,7 @@ class Virtqueue:
                 self.spare_used()
         # What was made available is seen before we look whether the device wants to know (2.7.13.4.1, 2.8.21.3.1).
         full_fence()
-        wanted = _notification_wanted(queue)
+        wanted = _notification_wanted(queue, fresh)
         queue.fresh = 0
         if not wanted:
             return 0
