@@ -26,12 +26,14 @@ int64_t call_clock_gettime(const uint64_t *a) {
     case CLOCK_PROCESS_CPUTIME_ID: case CLOCK_THREAD_CPUTIME_ID:
         return put_time((void *)a[1], netapp_clock() - clock_slept());
     default:
+        if ((int)a[0] < 0)              /* a process's or a thread's by its number, and there is but one */
+            return put_time((void *)a[1], netapp_clock() - clock_slept());
         return -EINVAL;
     }
 }
 
 int64_t call_clock_getres(const uint64_t *a) {
-    if (a[0] > CLOCK_BOOTTIME)
+    if ((int)a[0] > CLOCK_BOOTTIME)
         return -EINVAL;
     return a[1] == 0 ? 0 : put_time((void *)a[1], 1);
 }

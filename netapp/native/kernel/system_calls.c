@@ -18,6 +18,11 @@ static int64_t call_not_here(const uint64_t *a) {
     return -ENOSYS;
 }
 
+static int64_t call_not_permitted(const uint64_t *a) {
+    (void)a;
+    return -EPERM;
+}
+
 static int64_t call_no_family(const uint64_t *a) {
     (void)a;
     return -EAFNOSUPPORT;
@@ -52,7 +57,7 @@ static system_call_function *const table[CALLS] = {
 
     [__NR_clock_gettime] = call_clock_gettime, [__NR_clock_getres] = call_clock_getres,
     [__NR_gettimeofday] = call_gettimeofday, [__NR_time] = call_time, [__NR_nanosleep] = call_nanosleep,
-    [__NR_clock_nanosleep] = call_clock_nanosleep,
+    [__NR_clock_nanosleep] = call_clock_nanosleep, [__NR_clock_settime] = call_not_permitted,
 
     [__NR_rseq] = call_not_here, [__NR_clone3] = call_not_here, [__NR_fork] = call_not_here,
     [__NR_vfork] = call_not_here, [__NR_execve] = call_not_here, [__NR_poll] = call_not_here,

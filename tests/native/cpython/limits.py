@@ -1,7 +1,7 @@
-"""`python limits.py PROGRAM WORDS`: the program as a Linux process that has no files, threads, processes or sockets.
+"""`python limits.py all PROGRAM WORDS`: the program as a Linux process without files, threads, processes and sockets.
 
 A filter of system calls (seccomp(2)) refuses them just as the kernel of boot images does. So whatever a test does
-otherwise under it needs one of these.
+otherwise under it needs one of these. `clock` instead of `all`: it only cannot set this machine's clock, as some try.
 """
 
 import ctypes
@@ -16,6 +16,7 @@ READ_ONLY = (76, 82, 83, 84, 85, 86, 87, 88, 90, 92, 94, 133, 258, 259, 260, 263
 NOT_HERE = (7, 22, 23, 57, 58, 213, 232, 233, 270, 271, 281, 284, 290, 291, 293, 319, 434, 435)  # poll, pipe, fork, …
 NO_FAMILY = (41, 53)  # socket, socketpair
 NO_THREAD = (56,)  # clone
+CLOCK = (159, 164, 227, 305)  # adjtimex, settimeofday, clock_settime, clock_adjtime
 NO_DESCRIPTOR = (32, 33, 292)  # dup, dup2, dup3
 OPEN, OPENAT, NEWFSTATAT = 2, 257, 262
 WRITING = os.O_CREAT | os.O_WRONLY | os.O_RDWR
@@ -30,7 +31,15 @@ PR_SET_SECCOMP, SECCOMP_MODE_FILTER, PR_SET_NO_NEW_PRIVS = 22, 2, 38
 Instruction = tuple[int, int, int, int]  # what; how many to pass over if so, and if not; with what
 
 
-def instructions() -> list[Instruction]:
+def instructions(only_clock: bool) -> list[Instruction]:
+    made: list[Instruction] = [(LOAD, 0, 0, 0)]
+    for number in CLOCK:
+        made += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | errno.EPERM)]
+    return [*made, *([] if only_clock else _limits()), (RETURN, 0, 0, ALLOW)]
+
+
+def _limits() -> list[Instruction]:
+    made: list[Instruction] = []
     refused = {
         errno.ENOENT: NOT_THERE,
         errno.EROFS: READ_ONLY,
@@ -39,7 +48,6 @@ def instructions() -> list[Instruction]:
         errno.EAGAIN: NO_THREAD,
         errno.EMFILE: NO_DESCRIPTOR,
     }
-    made: list[Instruction] = [(LOAD, 0, 0, 0)]
     for error, numbers in refused.items():
         for number in numbers:
             made += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | error)]
@@ -50,11 +58,11 @@ def instructions() -> list[Instruction]:
     ):
         made += [(EQUAL, 0, 4, number), (LOAD, 0, 0, ARGUMENTS + 8 * argument), (ANY_BIT, 0, 1, bits)]
         made += [(RETURN, 0, 0, if_so), (RETURN, 0, 0, if_not)]
-    return [*made, (RETURN, 0, 0, ALLOW)]
+    return made
 
 
-def main(program: str, words: list[str]) -> None:
-    made = b"".join(struct.pack("HBBI", *one) for one in instructions())
+def main(what: str, program: str, words: list[str]) -> None:
+    made = b"".join(struct.pack("HBBI", *one) for one in instructions(what == "clock"))
     code = ctypes.create_string_buffer(made)
     filter_program = struct.pack("HxxxxxxQ", len(made) // 8, ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -66,4 +74,4 @@ def main(program: str, words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

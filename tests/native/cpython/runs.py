@@ -31,12 +31,16 @@ Command = Callable[[Sequence[str]], list[str]]  # of the image, given its words
 
 
 def hosted(image: Path) -> Command:
-    return lambda words: ["env", "-i", str(image), *words]
+    return _under("clock", image)
 
 
 def limited(image: Path) -> Command:
+    return _under("all", image)
+
+
+def _under(limits: str, image: Path) -> Command:
     launcher = Path(__file__).with_name("limits.py")
-    return lambda words: [sys.executable, "-I", "-S", str(launcher), str(image), *words]
+    return lambda words: [sys.executable, "-I", "-S", str(launcher), limits, str(image), *words]
 
 
 def bare(image: Path, processor: int) -> Command:
