@@ -2,6 +2,7 @@
 
 Ownership: a Chain owns its views, a view owns one reference on its slot. A view is in at most one chain; `clone` and
 `split` make new views, never copies. A chain given to `send`, `append_chain` or `transmit` is emptied: its views moved.
+No view is made of no bytes: a device refuses such a descriptor.
 The bytes under a view whose slot has other references do not change: only `prepend` and `reserve_tail` write, and only
 where the slot has one reference or never lent those bytes.
 """

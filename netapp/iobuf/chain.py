@@ -301,6 +301,8 @@ class Chain:
         """In a view of its own; in another slot, where this one has no room."""
         slot: cython.pointer(slot_t) = self.write_slot
         view: cython.pointer(iobuf_t)
+        if length == 0:
+            return 0
         if slot == cython.NULL or length > slot.size - cython.cast(uint64_t, self.write_next - slot.memory):
             if not self.append_copy(data, length, PLACE_APPLIANCE):
                 raise MemoryError("the buffer pool is exhausted")

@@ -109,7 +109,7 @@ def _append_both(reply: Chain, record: Record, start: uint64_t, behind: uint64_t
     if start + behind > length:
         raise ValueError("the text is shorter than that")
     length -= start + behind
-    if start < record.begun:
+    if length != 0 and start < record.begun:
         piece = min(record.begun - start, length)
         _refer(reply, record, start, piece)
         start += piece

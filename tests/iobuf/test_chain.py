@@ -173,6 +173,21 @@ def test_a_readonly_memoryview_is_held_until_the_last_view_goes():
         del half
 
 
+def test_no_view_is_made_of_nothing():
+    with core_with_pool():
+        chain = Chain()
+        chain.write(b"")
+        assert chain.count == 0
+        chain.write(b"written")
+        chain.append(b"held" * 100)
+        for nothing in (b"", Chain(), Chain(b"")):
+            chain.append(nothing)
+        chain.write(b"")
+        chain.write_copy(Chain())
+        assert chain.count == 2 and bytes(chain) == b"written" + b"held" * 100
+        del chain, nothing
+
+
 def test_an_exhausted_pool_raises_and_loses_nothing():
     with core_with_pool(size=256 << 10, reserve=8192) as core:
         chain = Chain()

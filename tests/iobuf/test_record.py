@@ -40,6 +40,7 @@ def test_each_part_of_it_is_what_was_laid_out(size, rest_size):
                 copied = sum(core.pool.copied().values()) - before
                 length = len(text) - start - behind
                 assert bytes(reply) == b"before " + text[start : len(text) - behind]
+                assert all(map(len, reply))
                 assert copied == (length if rest is None and length <= 256 else 0)
                 del reply
         del record, rest

@@ -81,6 +81,11 @@ def readable_after_writable():
     return chain((1, 60, NEXT | WRITE, 1), (1, 60, 0, 0))
 
 
+@breaks("descriptor-empty")
+def nothing_behind_a_frame():
+    return chain((1, 60, NEXT, 1), (1, 0, 0, 0))
+
+
 @breaks("descriptor-memory")
 def a_wild_address():
     return chain((0x1234, 60, 0, 0))

@@ -110,6 +110,7 @@ class Ring:
             need(not buffer.writable, first, f"element {len(buffer.readable) + len(buffer.writable)} of {buffer.id}")
             buffer.readable.append((address, length))
             buffer.length += length
+        need(length, "descriptor-empty", f"at {address:#x} of buffer {buffer.id}")
         if not self.memory.covers(address, length, flags & WRITE != 0):
             need(False, memory, f"{length} bytes at {address:#x} of buffer {buffer.id}")
 

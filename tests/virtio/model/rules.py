@@ -41,6 +41,7 @@ RULES = {
     "area-memory": Rule("2.6", "the parts of a queue lie in memory of the driver's"),
     "writable-first": Rule("2.7.4.2", "device-writable elements come after device-readable ones"),
     "descriptor-memory": Rule("2.7.5", "descriptors point to memory of the driver's, writable where it has to be"),
+    "descriptor-empty": Rule("2.7.5", "no descriptor is of no bytes: QEMU takes that for the driver's end"),
     "descriptor-flags": Rule("2.7.5", "only the flags defined are set in a descriptor"),
     "descriptor-next": Rule("2.7.5", "next is below the queue size"),
     "descriptor-loop": Rule("2.7.5.2", "no loops in a chain, and no more than 2^32 bytes"),
