@@ -211,8 +211,8 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
         if flags & USED_OR_NOT != queue.used_flags:
             return 0
         id = load16(<uint64_t>&packed.id)
-        # Without the flag nothing was written, and the length is reserved (2.8.4).
-        length = load32(<uint64_t>&packed.length) if flags & WRITE else 0
+        # 2.8.4 would have it reserved without WRITE, which QEMU sets in no used descriptor.
+        length = load32(<uint64_t>&packed.length)
     if id >= queue.size:
         return -1
     buffer = &queue.buffers[id]
