@@ -9,7 +9,16 @@ from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import UINT32_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
-from cython.cimports.netapp.drivers.access import acquire16, bus_address, full_fence, index_add, load16, load32, release16, unlikely
+from cython.cimports.netapp.drivers.access import (
+    acquire16,
+    bus_address,
+    full_fence,
+    index_add,
+    load16,
+    load32,
+    release16,
+    unlikely,
+)
 from cython.cimports.netapp.drivers.virtio.virtqueue import (
     AVAILABLE,
     INDIRECT,
@@ -133,9 +142,7 @@ def _entry(
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _found_so_far(
-    self: VirtioQueue, found: cython.pointer(found_t), kept: cython.pointer(iobuf_t)
-) -> cython.void:
+def _found_so_far(self: VirtioQueue, found: cython.pointer(found_t), kept: cython.pointer(iobuf_t)) -> cython.void:
     """[self.found, found) came back, and views were taken for their places, of which these are left."""
     self.found_end = found
     self.kept = kept
@@ -150,9 +157,10 @@ def _found_so_far(
 def _look_split(
     self: VirtioQueue, pool: cython.pointer(pool_t), queue: cython.pointer(virtqueue_t), count: cython.int
 ) -> cython.bint:
-    """Without IN_ORDER: as many used elements, each with another view in its place; False: one of them breaks the rules.
-    All buffers are the device's, so that both rings are at the same place; and of a descriptor only the address changes.
-    While a view is the device's its length says in which look it was put there: in the same one it cannot be back."""
+    """Without IN_ORDER: as many used elements, each with another view in its place; False: one of them breaks the
+    rules. All buffers are the device's, so that both rings are at the same place; and of a descriptor only the address
+    changes. While a view is the device's its length says in which look it was put there: in the same one it cannot be
+    back."""
     ring: cython.pointer(used_element_t) = queue.used.ring
     available: cython.pointer(uint16_t) = queue.available.ring
     descriptors: cython.pointer(split_descriptor_t) = queue.descriptors
@@ -223,8 +231,8 @@ def _look_packed(
             break
         id = load16(cython.cast(uint64_t, cython.address(packed.id)))
         length = load32(cython.cast(uint64_t, cython.address(packed.length)))
-        # Without the flag nothing was written (2.8.4).
-        whole = id <= mask and flags & WRITE != 0 and length <= BUFFER_BYTES
+        # As in take_used(), whether the flag WRITE is set or not.
+        whole = id <= mask and length <= BUFFER_BYTES
         if not whole:
             break
         view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
@@ -255,7 +263,9 @@ def _look_packed(
     queue.next_used = queue.next_available = cython.cast(uint16_t, packed - queue.packed)
     queue.used_flags = cython.cast(uint16_t, used_flags)
     queue.available_flags = queue.used_flags ^ AVAILABLE
-    queue.fresh = index_add(queue.fresh, cython.cast(uint16_t, found - cython.cast(cython.pointer(found_t), self.found)))
+    queue.fresh = index_add(
+        queue.fresh, cython.cast(uint16_t, found - cython.cast(cython.pointer(found_t), self.found))
+    )
     return whole
 
 
@@ -286,7 +296,7 @@ def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
 def _released(
     queue: cython.pointer(virtqueue_t), buffers: cython.pointer(buffer_t), end: cython.pointer(buffer_t), id: uint32_t
 ) -> cython.pointer(buffer_t):
-    """release(), in a batch: behind the last free one, which is returned. One descriptor is counted at the batch's end."""
+    """release(), in a batch: behind the last free one, which is returned. One descriptor is counted at its end."""
     end.next = cython.cast(uint16_t, id)
     if unlikely(buffers[id].count != 1):
         return _released_chain(queue, cython.address(buffers[id]))
@@ -295,9 +305,7 @@ def _released(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _released_chain(
-    queue: cython.pointer(virtqueue_t), buffer: cython.pointer(buffer_t)
-) -> cython.pointer(buffer_t):
+def _released_chain(queue: cython.pointer(virtqueue_t), buffer: cython.pointer(buffer_t)) -> cython.pointer(buffer_t):
     end: cython.pointer(buffer_t) = cython.address(queue.buffers[buffer.last])
     queue.free += buffer.count - 1
     buffer.count = 1
@@ -730,12 +738,7 @@ class VirtioQueue:
                 view.data += VNET_BYTES
                 view.length -= VNET_BYTES
             frame.append_view(view)
-            if (
-                buffers == 0
-                or buffers > queue.size
-                or found.length == 0
-                or (left > 1 and found.length != BUFFER_BYTES)
-            ):
+            if buffers == 0 or buffers > queue.size or found.length == 0 or (left > 1 and found.length != BUFFER_BYTES):
                 frame.drop_views()
                 self._breaks(f"it put {found.length} bytes of a frame into one of {buffers} receive buffers")
                 return False
