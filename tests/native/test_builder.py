@@ -1,6 +1,6 @@
 """`netapp build`: what it makes, twice the same, and what it says where something is missing."""
 
-import _sre
+import _sre  # type: ignore[import-not-found]
 import hashlib
 import marshal
 import os
@@ -54,7 +54,7 @@ def test_what_modules_compile_when_they_are_imported_is_in_the_image(image: Imag
 
 
 def test_text_and_patterns_are_compiled_ahead() -> None:
-    asked = [
+    asked: list[tuple[str, str | bytes, int]] = [
         ("exec", "x = 1", 0),
         ("eval", "1 + 1", 0),
         ("re", "(?P<a>b)+c", int(re.I)),
