@@ -16,7 +16,7 @@ import click
 import pytest
 
 from bench.compare.namespaces import CLIENT, SERVER, Namespace, ip, namespaces
-from bench.compare.servers import SERVERS, NotStarted, started
+from bench.compare.servers import PRIORITY, SERVERS, NotStarted, started
 from bench.debian import NotFetched, fetched
 from tests.support.command import wait_for
 
@@ -124,7 +124,7 @@ def test_every_server_answers_counts_and_ends(both: tuple[Namespace, Namespace],
     with started(server, both, CORE, ("-I", "2m")) as running:
         process = running.process
         assert os.sched_getaffinity(process.pid) == {CORE}
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == PRIORITY
         value = os.urandom(1 << 20)
         with both[1], socket.create_connection((server.address, server.port), timeout=10) as client:
             # More than a turn answers, and more than a socket's buffer takes.
