@@ -20,7 +20,6 @@ class Guest:
     kernel: Path
     initramfs: Path | None
     parameters: str  # of its command line
-    megabytes: int  # of the cache it is told to keep
 
     @property
     def image_bytes(self) -> int:
@@ -29,7 +28,7 @@ class Guest:
 
 
 def linux(machine: str, cache: int) -> Guest:
-    """Debian's kernel for virtual machines, and memcached in an initramfs. Raises NotFetched."""
+    """Debian's kernel for virtual machines, and memcached in an initramfs. `cache`: MiB. Raises NotFetched."""
     from bench.boot.linux_guest import PARAMETERS, linux_guest
 
     made = linux_guest("mmio" if machine == "microvm" else "pci")
@@ -37,11 +36,11 @@ def linux(machine: str, cache: int) -> Guest:
     clock = f"tsc_early_khz={_host_khz()} " if machine == "microvm" else ""
     program = f"-u root -t 1 -m {cache}"
     parameters = f"{clock}{PARAMETERS} ADDRESS={SERVER} NETMASK={_NETMASK} -- {program}"
-    return Guest("linux", f"Debian's Linux {made.release}, memcached", made.kernel, made.initramfs, parameters, cache)
+    return Guest("linux", f"Debian's Linux {made.release}, memcached", made.kernel, made.initramfs, parameters)
 
 
 def ours(image: Path, cache: int) -> Guest:
-    return Guest("netapp", "netapp's image", image, None, f"--address {SERVER}/{PREFIX} -- -m {cache}", cache)
+    return Guest("netapp", "netapp's image", image, None, f"--address {SERVER}/{PREFIX} -- -m {cache}")
 
 
 def _host_khz() -> int:

@@ -38,7 +38,7 @@ def guest(folder: Path, initramfs: bool = False) -> Guest:
     kernel = folder / "kernel"
     kernel.write_bytes(b"k" * 1000)
     (folder / "initramfs").write_bytes(b"i" * 500)
-    return Guest("linux", "Linux", kernel, folder / "initramfs" if initramfs else None, "quiet -- -m 16", 16)
+    return Guest("linux", "Linux", kernel, folder / "initramfs" if initramfs else None, "quiet -- -m 16")
 
 
 def test_guests_get_the_same_machine(tmp_path: Path) -> None:
