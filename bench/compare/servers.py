@@ -166,7 +166,10 @@ class Running:
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:
     """On one core, not longer than this process, and before what else the machine does."""
-    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", str(PRIORITY), "taskset", "-c", str(core), *command]
+    as_asked = ["nice", "-n", str(PRIORITY), "taskset", "-c", str(core), *command]
+    # A parent that ended before the signal was asked for is not told of any more.
+    unless_alone = 'parent=$1; shift; test "$PPID" = "$parent" && exec "$@"'
+    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", unless_alone, "sh", str(os.getpid()), *as_asked]
 
 
 @contextmanager

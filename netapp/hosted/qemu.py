@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def boot(machine: Machine, tap: int, mac: str) -> int:
             stderr=errors,
             pass_fds=(tap,),
             process_group=0,  # Ctrl-C of our terminal is ours
-            preexec_fn=_end_with_parent,
+            preexec_fn=partial(_end_with_parent, os.getpid()),
         )
         keyboard.process = process
         try:
@@ -163,9 +164,11 @@ class _Keyboard:
             self.process.kill()
 
 
-def _end_with_parent() -> None:
-    """However that ends."""
+def _end_with_parent(parent: int) -> None:
+    """However that ends, and if it has ended already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _has(path: Path, magic: tuple[int, bytes]) -> bool:

@@ -215,7 +215,7 @@ def test_nothing_is_left_however_it_ends(number: int) -> None:
     assert process.returncode == (1 if number == signal.SIGINT else -number)
     assert "Traceback" not in said
     wait_for(lambda: not any(Path(f"/proc/{one}/cmdline").exists() for one in started_by_it), "the end of all")
-    assert holders(made) == []
+    wait_for(lambda: holders(made) == [], "the end of what it had just begun")
     assert re.search(r"^\s*\d+: bench-", subprocess.check_output(["ip", "link"], text=True), re.MULTILINE) is None
 
 

@@ -107,8 +107,9 @@ def test_idle_and_awake(guest: Running) -> None:
     assert late <= 2 and retransmitted() <= 2
     guest.process.send_signal(signal.SIGUSR1)
     wait_for(lambda: re.search(r" out\s*$", guest.said()), "its counters")
-    taken = re.search(r"interrupts (\d+) of devices, (\d+) of timers, 1 of the console;", guest.said())
-    assert taken and int(taken[1]) > 100 and int(taken[2]) > 0
+    # A key that is not taken at once interrupts a second time in QEMU: its serial port's time-out for what is unread.
+    taken = re.search(r"interrupts (\d+) of devices, (\d+) of timers, ([12]) of the console;", guest.said())
+    assert taken and int(taken[1]) > 100 and int(taken[2]) > 0, guest.said()
     guest.end(signal.SIGINT)
     closing = re.search(r"interrupts (\d+)", guest.said().splitlines()[-1])
     assert closing and 100 < int(closing[1]) <= int(taken[1]) + 8  # those of the end

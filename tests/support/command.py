@@ -55,7 +55,7 @@ def program(tmp_path: Path, *words: str, ready: str = "ends it") -> Iterator[Run
     running = Running(process, output)
     try:
         if ready:
-            wait_for(lambda: ready in running.said() or process.poll() is not None, "the banner")
+            wait_for(lambda: ready in running.said() or process.poll() is not None, "the banner", 60)
             assert process.poll() is None, running.said()
         yield running
     finally:
