@@ -51,6 +51,13 @@ static int map(void) {
     return !good;
 }
 
+void calls(void);                               /* calls.c */
+
+static void refused(int count, char **numbers) {
+    for (int i = 0; i < count; i++)
+        printf("%s %s\n", numbers[i], syscall(atoi(numbers[i]), 0, 0, 0, 0, 0, 0) < 0 ? strerrorname_np(errno) : "answered");
+}
+
 int main(int count, char **arguments) {
     const char *what = count > 1 ? arguments[1] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -65,6 +72,10 @@ int main(int count, char **arguments) {
         syscall(5000);
     else if (strcmp(what, "unanswered") == 0)
         printf("%s\n", syscall(SYS_epoll_create1, 0) < 0 ? strerror(errno) : "answered");
+    else if (strcmp(what, "calls") == 0)
+        calls();
+    else if (strcmp(what, "refused") == 0)
+        refused(count - 2, arguments + 2);
     else if (strcmp(what, "null-call") == 0)
         ((void (*)(void))(uintptr_t)(count - 2))();
     else if (strcmp(what, "null-write") == 0)

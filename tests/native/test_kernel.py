@@ -1,5 +1,6 @@
 """The kernel of boot images under a small program in C: how it ends, and what the program can rely on."""
 
+import errno
 import re
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 import netapp
 from netapp.native.image.build import KERNEL_FLAGS
+from tests.native.cpython.limits import REFUSED
 from tests.support.guests import MACHINES, run
 
 pytestmark = pytest.mark.system
@@ -35,7 +37,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["gcc", "-c", *KERNEL_FLAGS, *WARNINGS, source, "-o", objects[-1]], check=True)
     linked = folder / "program"
     options = ["-O1", "-static", "-no-pie", "-Wl,-z,norelro", "-Wl,-z,separate-code", "-s"]
-    subprocess.run(["gcc", *options, Path(__file__).with_name("program.c"), *objects, "-o", linked], check=True)
+    sources = [Path(__file__).with_name(name) for name in ("program.c", "calls.c")]
+    subprocess.run(["gcc", *options, *sources, *objects, "-o", linked], check=True)
     return linked
 
 
@@ -92,6 +95,17 @@ def test_an_unknown_system_call_ends_the_machine_by_name(program: Path) -> None:
     ended = run(program, "number-beyond")
     assert ended.status == UNKNOWN_CALL
     assert "unknown system call: ? (number 5000)" in ended.text
+
+
+def test_calls_answer_as_linux_s_do(program: Path) -> None:
+    ended = run(program, "calls")
+    on_linux = subprocess.run([program, "calls"], capture_output=True, text=True, check=True).stdout
+    assert (ended.status, ended.text.splitlines()) == (0, on_linux.splitlines())
+
+
+def test_what_there_is_not_is_refused_as_a_filter_of_cpython_s_tests_does(program: Path) -> None:
+    told = run(program, "refused", *map(str, REFUSED)).text.splitlines()
+    assert told == [f"{number} {errno.errorcode[error]}" for number, error in REFUSED.items()]
 
 
 def test_a_call_that_libraries_try_out_fails(program: Path) -> None:

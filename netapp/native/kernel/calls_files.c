@@ -9,7 +9,9 @@
 #endif
 #define CONSOLE_DEVICE (4 << 8 | 64)    /* as Linux has ttyS0 */
 
-static int is_console(uint64_t descriptor) { return descriptor <= 2; }
+#define PIECES 1024                     /* UIO_MAXIOV */
+
+static int is_console(uint64_t descriptor) { return (uint32_t)descriptor <= 2; }        /* an int, whatever is above it */
 
 int64_t call_read(const uint64_t *a) { return is_console(a[0]) ? 0 : -EBADF; }        /* the end of file */
 
@@ -25,6 +27,11 @@ int64_t call_writev(const uint64_t *a) {
     int64_t written = 0;
     if (!is_console(a[0]))
         return -EBADF;
+    if (a[2] > PIECES)
+        return -EINVAL;
+    for (uint64_t i = 0; i < a[2]; i++)
+        if (piece[i].size > (uint64_t)INT64_MAX)
+            return -EINVAL;
     for (uint64_t i = 0; i < a[2]; i++) {
         netapp_console_write(piece[i].text, piece[i].size);
         written += (int64_t)piece[i].size;
@@ -32,9 +39,7 @@ int64_t call_writev(const uint64_t *a) {
     return written;
 }
 
-static int64_t open_with(uint64_t flags) {
-    return flags & (O_CREAT | O_WRONLY | O_RDWR) ? -EROFS : -ENOENT;
-}
+static int64_t open_with(uint64_t flags) { return flags & O_CREAT ? -EROFS : -ENOENT; }
 int64_t call_open(const uint64_t *a) { return open_with(a[1]); }
 int64_t call_openat(const uint64_t *a) { return open_with(a[2]); }
 

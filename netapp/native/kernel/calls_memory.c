@@ -11,21 +11,6 @@ static int protection_used;             /* then pages that come back are made wr
 
 void calls_memory_start(void) { heap_start = heap_end = round_up((uint64_t)_end, PAGE); }
 
-int64_t call_brk(const uint64_t *a) {
-    uint64_t wanted = a[0], mapped = round_up(heap_end, PAGE), end = round_up(wanted, PAGE);
-    if (wanted < heap_start || wanted > pages_limit())
-        return (int64_t)heap_end;
-    if (end > mapped) {
-        if (!pages_take_at(mapped, (end - mapped) / PAGE))
-            return (int64_t)heap_end;
-        pages_zero((void *)mapped, end - mapped);
-    } else if (end < mapped) {
-        pages_give(end, (mapped - end) / PAGE);
-    }
-    heap_end = wanted;
-    return (int64_t)heap_end;
-}
-
 static int protect(uint64_t address, uint64_t bytes, uint64_t protection) {
     if (protection & PROT_EXEC)
         return -EACCES;                 /* nothing is writable now and executable then */
@@ -42,12 +27,29 @@ static void give(uint64_t address, uint64_t count) {
     pages_give(address, count);
 }
 
+int64_t call_brk(const uint64_t *a) {
+    uint64_t wanted = a[0], mapped = round_up(heap_end, PAGE), end = round_up(wanted, PAGE);
+    if (wanted < heap_start || wanted > pages_limit())
+        return (int64_t)heap_end;
+    if (end > mapped) {
+        if (!pages_take_at(mapped, (end - mapped) / PAGE))
+            return (int64_t)heap_end;
+        pages_zero((void *)mapped, end - mapped);
+    } else if (end < mapped) {
+        give(end, (mapped - end) / PAGE);
+    }
+    heap_end = wanted;
+    return (int64_t)heap_end;
+}
+
 int64_t call_mmap(const uint64_t *a) {
     uint64_t protection = a[2], flags = a[3];
     if (a[1] == 0 || a[1] > pages_limit())
         return a[1] == 0 ? -EINVAL : -ENOMEM;
+    if ((flags & MAP_TYPE) != MAP_PRIVATE && (flags & MAP_TYPE) != MAP_SHARED)
+        return -EINVAL;
     if (!(flags & MAP_ANONYMOUS))
-        return -ENODEV;
+        return (uint32_t)a[4] <= 2 ? -ENODEV : -EBADF;          /* the console, or nothing */
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_GROWSDOWN))
         call_refuse(", at a fixed address");
     if (protection & PROT_EXEC)
@@ -75,6 +77,8 @@ int64_t call_mremap(const uint64_t *a) {
     uint64_t from = a[0], before = round_up(a[1], PAGE), after = round_up(a[2], PAGE);
     if (from % PAGE != 0 || before == 0 || after == 0 || a[2] > pages_limit() || a[3] & ~(uint64_t)MREMAP_MAYMOVE)
         return -EINVAL;
+    if (a[1] > pages_limit() || !pages_are_taken(from, before / PAGE))
+        return -EFAULT;
     if (after <= before) {
         if (after < before)
             give(from + after, (before - after) / PAGE);
@@ -96,15 +100,22 @@ int64_t call_mremap(const uint64_t *a) {
 int64_t call_mprotect(const uint64_t *a) {
     if (a[0] % PAGE != 0)
         return -EINVAL;
-    if (!pages_are_taken(a[0], round_up(a[1], PAGE) / PAGE))
+    if (a[1] == 0)
+        return 0;
+    if (a[1] > pages_limit() || !pages_are_taken(a[0], round_up(a[1], PAGE) / PAGE))
         return -ENOMEM;
     return protect(a[0], a[1], a[2]);
 }
 
 int64_t call_madvise(const uint64_t *a) {
-    if (a[0] % PAGE != 0)
+    uint64_t advice = (uint32_t)a[2];
+    if (a[0] % PAGE != 0 || advice > MADV_POPULATE_WRITE || advice > MADV_DONTNEED && advice < MADV_FREE)
         return -EINVAL;
-    if (a[2] == MADV_DONTNEED)          /* whoever reads it next finds zeros */
+    if (a[1] == 0)
+        return 0;
+    if (a[1] > pages_limit() || !pages_are_taken(a[0], round_up(a[1], PAGE) / PAGE))
+        return -ENOMEM;
+    if (advice == MADV_DONTNEED)        /* whoever reads it next finds zeros */
         pages_zero((void *)a[0], round_up(a[1], PAGE));
     return 0;
 }

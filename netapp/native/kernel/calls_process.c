@@ -1,7 +1,9 @@
 /* The one process, its one thread and its signals, which nobody sends. */
 #include <asm/prctl.h>
 #include <linux/futex.h>
+#include <linux/random.h>
 #include <linux/resource.h>
+#include <linux/signal.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 
@@ -9,7 +11,7 @@
 
 #define FS_BASE 0xc0000100
 #define GS_BASE 0xc0000101
-#define SIGNAL_ACTION 32                /* bytes of the kernel's struct sigaction */
+#define SIGNALS 64
 #define MICROSECOND 1000
 #define SECOND 1000000000UL
 
@@ -17,14 +19,35 @@ int64_t call_exit(const uint64_t *a) { netapp_power_off((int)(a[0] & 0xff)); }
 int64_t call_one(const uint64_t *a) { (void)a; return 1; }
 int64_t call_zero(const uint64_t *a) { (void)a; return 0; }
 
-static int64_t signal_self(uint64_t process, uint64_t signal) {
-    if (process > 1)
-        return -ESRCH;
-    if (signal == 0)
-        return 0;
-    print("\nnetapp: ended by signal %lu%s\n", signal, signal == 6 ? ", abort()" : "");
+#define BIT(signal) (1UL << ((signal) - 1))
+#define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
+#define IGNORED_BY_DEFAULT (BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH))
+
+static struct action { uint64_t handler, flags, restorer, mask; } actions[SIGNALS];     /* the kernel's struct sigaction */
+static uint64_t blocked, pending;       /* a bit a signal, from 1 */
+static struct alternate { uint64_t base; uint32_t flags, none; uint64_t bytes; } alternate = {0, SS_DISABLE, 0, 0};
+
+/* Its handler would have to be called here and now. No program that was seen needs that. */
+static void act_on(uint64_t signal) {
+    uint64_t handler = actions[signal - 1].handler;
+    if (handler == (uint64_t)SIG_IGN || handler == (uint64_t)SIG_DFL && BIT(signal) & IGNORED_BY_DEFAULT)
+        return;
+    print("\nnetapp: ended by signal %lu%s\n", signal, signal == SIGABRT ? ", abort()" : "");
     panic_traceback();
     netapp_power_off(NETAPP_ABORTED);
+}
+
+static int64_t signal_self(uint64_t process, uint64_t signal) {
+    signal = (uint32_t)signal;
+    if (signal > SIGNALS)
+        return -EINVAL;
+    if ((uint32_t)process > 1)          /* 0: the process's group, which is itself */
+        return -ESRCH;
+    if (signal != 0 && blocked & BIT(signal))
+        pending |= BIT(signal);
+    else if (signal != 0)
+        act_on(signal);
+    return 0;
 }
 int64_t call_kill(const uint64_t *a) { return signal_self(a[0], a[1]); }
 int64_t call_tgkill(const uint64_t *a) { return signal_self(a[1], a[2]); }
@@ -64,13 +87,15 @@ int64_t call_sysinfo(const uint64_t *a) {
 }
 
 static int64_t get_limit(uint64_t resource, uint64_t *to) {
-    if (resource >= RLIM_NLIMITS)
+    if ((uint32_t)resource >= RLIM_NLIMITS)
         return -EINVAL;
     to[0] = to[1] = resource == RLIMIT_STACK ? STACK_BYTES : resource == RLIMIT_NOFILE ? 3 : UINT64_MAX;
     return 0;
 }
 int64_t call_getrlimit(const uint64_t *a) { return get_limit(a[0], (uint64_t *)a[1]); }
 int64_t call_prlimit64(const uint64_t *a) {
+    if ((uint32_t)a[0] > 1)
+        return -ESRCH;
     if (a[2] != 0)
         return -EPERM;
     return a[3] == 0 ? 0 : get_limit(a[1], (uint64_t *)a[3]);
@@ -79,7 +104,11 @@ int64_t call_prlimit64(const uint64_t *a) {
 int64_t call_getrusage(const uint64_t *a) {
     struct rusage *usage = (void *)a[1];
     uint64_t busy = (netapp_clock() - clock_slept()) / MICROSECOND;
+    if ((int)a[0] > RUSAGE_THREAD || (int)a[0] < RUSAGE_CHILDREN)
+        return -EINVAL;
     memset(usage, 0, sizeof *usage);
+    if ((int)a[0] == RUSAGE_CHILDREN)
+        return 0;
     usage->ru_utime.tv_sec = (long)(busy / 1000000);
     usage->ru_utime.tv_usec = (long)(busy % 1000000);
     usage->ru_maxrss = (long)((netapp_memory_size() - netapp_memory_free()) / 1024);
@@ -97,22 +126,59 @@ int64_t call_times(const uint64_t *a) {
 
 int64_t call_no_control(const uint64_t *a) { (void)a; return -EINVAL; }
 
-/* Handlers are accepted and never called. */
 int64_t call_rt_sigaction(const uint64_t *a) {
+    uint64_t signal = (uint32_t)a[0];
+    if (a[3] != sizeof blocked || signal - 1 >= SIGNALS || a[1] != 0 && BIT(signal) & UNBLOCKABLE)
+        return -EINVAL;
+    struct action old = actions[signal - 1];
+    if (a[1] != 0)
+        actions[signal - 1] = *(const struct action *)a[1];
     if (a[2] != 0)
-        memset((void *)a[2], 0, SIGNAL_ACTION);
+        *(struct action *)a[2] = old;
     return 0;
 }
+
 int64_t call_rt_sigprocmask(const uint64_t *a) {
+    uint64_t old = blocked, given = a[1] != 0 ? *(const uint64_t *)a[1] & ~UNBLOCKABLE : 0;
+    if (a[3] != sizeof blocked)
+        return -EINVAL;
+    if (a[1] != 0) {
+        switch ((int)a[0]) {
+        case SIG_BLOCK: blocked |= given; break;
+        case SIG_UNBLOCK: blocked &= ~given; break;
+        case SIG_SETMASK: blocked = given; break;
+        default: return -EINVAL;
+        }
+    }
     if (a[2] != 0)
-        memset((void *)a[2], 0, a[3]);
+        *(uint64_t *)a[2] = old;
+    for (uint64_t signal = 1; signal <= SIGNALS; signal++)
+        if (pending & ~blocked & BIT(signal)) {
+            pending &= ~BIT(signal);
+            act_on(signal);
+        }
     return 0;
 }
+
+int64_t call_rt_sigpending(const uint64_t *a) {
+    if (a[1] > sizeof pending)
+        return -EINVAL;
+    memcpy((void *)a[0], &pending, a[1]);
+    return 0;
+}
+
 int64_t call_sigaltstack(const uint64_t *a) {
-    if (a[1] != 0) {
-        memset((void *)a[1], 0, 24);
-        ((uint32_t *)a[1])[2] = 2;      /* SS_DISABLE */
+    struct alternate old = alternate;
+    if (a[0] != 0) {
+        struct alternate given = *(const struct alternate *)a[0];
+        if (given.flags & ~(SS_DISABLE | SS_ONSTACK))
+            return -EINVAL;
+        if (!(given.flags & SS_DISABLE) && given.bytes < MINSIGSTKSZ)
+            return -ENOMEM;
+        alternate = given;
     }
+    if (a[1] != 0)
+        *(struct alternate *)a[1] = old;
     return 0;
 }
 
@@ -123,6 +189,8 @@ int64_t call_futex(const uint64_t *a) {
         return 0;
     if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET)
         call_refuse(", with this operation");
+    if (a[0] % sizeof(uint32_t) != 0 || a[3] != 0 && !time_is_good((const void *)a[3]))
+        return -EINVAL;
     if (*(volatile uint32_t *)a[0] != (uint32_t)a[2])
         return -EAGAIN;
     if (a[3] == 0)
@@ -133,13 +201,18 @@ int64_t call_futex(const uint64_t *a) {
 int64_t call_no_thread(const uint64_t *a) { (void)a; return -EAGAIN; }
 
 int64_t call_sched_getaffinity(const uint64_t *a) {
-    if (a[1] < 8)
+    if ((uint32_t)a[0] > 1)
+        return -ESRCH;
+    if (a[1] < 8 || a[1] % 8 != 0)
         return -EINVAL;
     *(uint64_t *)a[2] = 1;
     return 8;
 }
 
 int64_t call_getrandom(const uint64_t *a) {
+    if (a[2] & ~(uint64_t)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) ||
+        (a[2] & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+        return -EINVAL;
     uint64_t count = least(a[1], 32 << 20);
     netapp_random((void *)a[0], count);
     return (int64_t)count;

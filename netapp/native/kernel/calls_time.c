@@ -18,8 +18,8 @@ static uint64_t get_time(const void *from) {
 }
 
 int64_t call_clock_gettime(const uint64_t *a) {
-    switch (a[0]) {
-    case CLOCK_REALTIME: case CLOCK_REALTIME_COARSE:
+    switch ((int)a[0]) {
+    case CLOCK_REALTIME: case CLOCK_REALTIME_COARSE: case CLOCK_TAI:
         return put_time((void *)a[1], (uint64_t)netapp_wall_clock());
     case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_RAW: case CLOCK_MONOTONIC_COARSE: case CLOCK_BOOTTIME:
         return put_time((void *)a[1], netapp_clock());
@@ -33,14 +33,18 @@ int64_t call_clock_gettime(const uint64_t *a) {
 }
 
 int64_t call_clock_getres(const uint64_t *a) {
-    if ((int)a[0] > CLOCK_BOOTTIME)
+    if ((int)a[0] > CLOCK_BOOTTIME && (int)a[0] != CLOCK_TAI)
         return -EINVAL;
     return a[1] == 0 ? 0 : put_time((void *)a[1], 1);
 }
 
 int64_t call_gettimeofday(const uint64_t *a) {
-    put_time((void *)a[0], (uint64_t)netapp_wall_clock());
-    ((uint64_t *)a[0])[1] /= 1000;
+    if (a[0] != 0) {
+        put_time((void *)a[0], (uint64_t)netapp_wall_clock());
+        ((uint64_t *)a[0])[1] /= 1000;
+    }
+    if (a[1] != 0)
+        *(uint64_t *)a[1] = 0;          /* of the time zone */
     return 0;
 }
 
@@ -51,9 +55,14 @@ int64_t call_time(const uint64_t *a) {
     return seconds;
 }
 
+int time_is_good(const void *timespec) {
+    const int64_t *time = timespec;
+    return time[0] >= 0 && (uint64_t)time[1] < SECOND;
+}
+
 uint64_t deadline_of(int clock, int absolute, const void *timespec) {
     uint64_t time = get_time(timespec), now = netapp_clock();
-    if (absolute && clock == CLOCK_REALTIME) {
+    if (absolute && (clock == CLOCK_REALTIME || clock == CLOCK_TAI)) {
         uint64_t wall = (uint64_t)netapp_wall_clock();
         time = time > wall ? time - wall : 0;
         absolute = 0;
@@ -62,11 +71,23 @@ uint64_t deadline_of(int clock, int absolute, const void *timespec) {
 }
 
 int64_t call_nanosleep(const uint64_t *a) {
+    if (!time_is_good((const void *)a[0]))
+        return -EINVAL;
     sleep_until(deadline_of(CLOCK_MONOTONIC, 0, (const void *)a[0]));
     return 0;
 }
 
 int64_t call_clock_nanosleep(const uint64_t *a) {
+    switch ((int)a[0]) {
+    case CLOCK_REALTIME: case CLOCK_TAI: case CLOCK_MONOTONIC: case CLOCK_BOOTTIME:
+        break;
+    case CLOCK_MONOTONIC_RAW: case CLOCK_REALTIME_COARSE: case CLOCK_MONOTONIC_COARSE: case CLOCK_PROCESS_CPUTIME_ID:
+        return -EOPNOTSUPP;
+    default:
+        return -EINVAL;
+    }
+    if (!time_is_good((const void *)a[2]))
+        return -EINVAL;
     sleep_until(deadline_of((int)a[0], a[1] & 1, (const void *)a[2]));      /* TIMER_ABSTIME */
     return 0;
 }

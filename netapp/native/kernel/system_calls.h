@@ -20,12 +20,13 @@ system_call_function call_read, call_write, call_writev, call_open, call_openat,
 
 /* calls_process.c: one process, one thread, one user */
 system_call_function call_exit, call_one, call_zero, call_kill, call_tgkill, call_arch_prctl, call_uname, call_sysinfo,
-    call_prlimit64, call_getrlimit, call_getrusage, call_rt_sigaction, call_rt_sigprocmask, call_sigaltstack, call_futex,
+    call_prlimit64, call_getrlimit, call_getrusage, call_rt_sigaction, call_rt_sigprocmask, call_rt_sigpending, call_sigaltstack, call_futex,
     call_sched_getaffinity, call_getrandom, call_no_thread,
     call_times, call_no_control;
 
 /* calls_time.c */
 system_call_function call_clock_gettime, call_clock_getres, call_gettimeofday, call_time, call_nanosleep,
     call_clock_nanosleep;
+int time_is_good(const void *timespec);
 uint64_t deadline_of(int clock, int absolute, const void *timespec);
 #endif

@@ -18,8 +18,20 @@ NO_FAMILY = (41, 53)  # socket, socketpair
 NO_THREAD = (56,)  # clone
 CLOCK = (159, 164, 227, 305)  # adjtimex, settimeofday, clock_settime, clock_adjtime
 NO_DESCRIPTOR = (32, 33, 292)  # dup, dup2, dup3
+REFUSED = {
+    number: error
+    for error, numbers in (
+        (errno.ENOENT, NOT_THERE),
+        (errno.EROFS, READ_ONLY),
+        (errno.ENOSYS, NOT_HERE),
+        (errno.EAFNOSUPPORT, NO_FAMILY),
+        (errno.EAGAIN, NO_THREAD),
+        (errno.EPERM, CLOCK),
+        (errno.EMFILE, NO_DESCRIPTOR),
+    )
+    for number in numbers
+}
 OPEN, OPENAT, NEWFSTATAT = 2, 257, 262
-WRITING = os.O_CREAT | os.O_WRONLY | os.O_RDWR
 AT_EMPTY_PATH = 0x1000
 
 # linux/bpf_common.h, linux/seccomp.h, linux/prctl.h
@@ -33,27 +45,17 @@ Instruction = tuple[int, int, int, int]  # what; how many to pass over if so, an
 
 def instructions(only_clock: bool) -> list[Instruction]:
     made: list[Instruction] = [(LOAD, 0, 0, 0)]
-    for number in CLOCK:
-        made += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | errno.EPERM)]
-    return [*made, *([] if only_clock else _limits()), (RETURN, 0, 0, ALLOW)]
-
-
-def _limits() -> list[Instruction]:
-    made: list[Instruction] = []
-    refused = {
-        errno.ENOENT: NOT_THERE,
-        errno.EROFS: READ_ONLY,
-        errno.ENOSYS: NOT_HERE,
-        errno.EAFNOSUPPORT: NO_FAMILY,
-        errno.EAGAIN: NO_THREAD,
-        errno.EMFILE: NO_DESCRIPTOR,
-    }
-    for error, numbers in refused.items():
-        for number in numbers:
+    for number, error in REFUSED.items():
+        if number in CLOCK or not only_clock:
             made += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | error)]
+    return [*made, *([] if only_clock else _files()), (RETURN, 0, 0, ALLOW)]
+
+
+def _files() -> list[Instruction]:
+    made: list[Instruction] = []
     for number, argument, bits, if_so, if_not in (
-        (OPEN, 1, WRITING, ERROR | errno.EROFS, ERROR | errno.ENOENT),
-        (OPENAT, 2, WRITING, ERROR | errno.EROFS, ERROR | errno.ENOENT),
+        (OPEN, 1, os.O_CREAT, ERROR | errno.EROFS, ERROR | errno.ENOENT),
+        (OPENAT, 2, os.O_CREAT, ERROR | errno.EROFS, ERROR | errno.ENOENT),
         (NEWFSTATAT, 3, AT_EMPTY_PATH, ALLOW, ERROR | errno.ENOENT),
     ):
         made += [(EQUAL, 0, 4, number), (LOAD, 0, 0, ARGUMENTS + 8 * argument), (ANY_BIT, 0, 1, bits)]
