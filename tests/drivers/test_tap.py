@@ -373,7 +373,7 @@ def test_no_frame_is_slept_through(io):
         thread.join()
         assert not failures
         assert events.counters()["sleeps"] > 100
-        assert (host.tap.counters().get("submits", 0) > 100) == (io == "uring")
+        assert (host.tap.counters().get("submits", 0) > 0) == (io == "uring")
         events.remove_end_of_turn(hook)
         core.namespace.destroy(ebb)
     interrupts.close()
