@@ -8,7 +8,7 @@ turn's end nothing is under way.
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from netapp.drivers.device cimport Queue
-from netapp.drivers.virtio.virtqueue cimport Virtqueue, piece_t
+from netapp.drivers.virtio.virtqueue cimport Virtqueue, piece_t, virtqueue_t
 from netapp.drivers.vnet cimport vnet_header_t
 from netapp.iobuf.chain cimport Chain
 from netapp.iobuf.pool cimport iobuf_t, pool_t, slot_class_t
@@ -89,6 +89,8 @@ cdef class VirtioQueue(Queue):
     cdef int _look(self, pool_t* pool, int most) except -1
     # The view for its place, its own one if there is no other.
     cdef iobuf_t* _replace_one(self, pool_t* pool, found_t* found) noexcept
+    cdef bint _look_split(self, pool_t* pool, virtqueue_t* queue, int count) noexcept
+    cdef bint _look_packed(self, pool_t* pool, virtqueue_t* queue, int most) noexcept
     cdef iobuf_t* _take_view(self, pool_t* pool, uint32_t slot_class) noexcept
     cdef iobuf_t* _take_views(self, pool_t* pool, uint32_t count) noexcept
     cdef void _offer_large(self, uint16_t id, iobuf_t* views) noexcept
@@ -101,6 +103,8 @@ cdef class VirtioQueue(Queue):
     cdef bint _take_large(self, pool_t* pool, found_t* found) except -1
     cdef bint _take_offload(self, vnet_header_t* header) noexcept
     cdef int _reap(self) except -1
+    cdef bint _reap_split(self, virtqueue_t* queue, int count) noexcept
+    cdef int _reap_packed(self, virtqueue_t* queue) noexcept
     cdef bint _transmit_on(self, Chain frame, vnet_header_t* header) except -1
     cdef void _offer_table(self, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
     cdef void _offer_chain(self, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept

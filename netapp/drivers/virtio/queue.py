@@ -20,7 +20,6 @@ from cython.cimports.netapp.drivers.access import (
     unlikely,
 )
 from cython.cimports.netapp.drivers.virtio.virtqueue import (
-    AVAILABLE,
     INDIRECT,
     NEXT,
     NO_ID,
@@ -62,6 +61,7 @@ from cython.cimports.netapp.iobuf.pool import (
     pool_t,
     release_slot,
     running_pool,
+    slot_class_t,
     slot_t,
     take_slot,
 )
@@ -142,6 +142,17 @@ def _entry(
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
+def _own(found: cython.pointer(found_t)) -> cython.pointer(iobuf_t):
+    """The found view takes its own place again, as there is no other."""
+    view: cython.pointer(iobuf_t) = found.view
+    found.view = cython.NULL
+    found.buffers = load16(cython.cast(uint64_t, cython.address(_header_of(view.slot).num_buffers)))
+    return view
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def _found_so_far(self: VirtioQueue, found: cython.pointer(found_t), kept: cython.pointer(iobuf_t)) -> cython.void:
     """[self.found, found) came back, and views were taken for their places, of which these are left."""
     self.found_end = found
@@ -153,136 +164,38 @@ def _found_so_far(self: VirtioQueue, found: cython.pointer(found_t), kept: cytho
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(check=False)
-def _look_split(
-    self: VirtioQueue, pool: cython.pointer(pool_t), queue: cython.pointer(virtqueue_t), count: cython.int
-) -> cython.bint:
-    """Without IN_ORDER: as many used elements, each with another view in its place; False: one of them breaks the
-    rules. All buffers are the device's, so that both rings are at the same place; and of a descriptor only the address
-    changes. While a view is the device's its length says in which look it was put there: in the same one it cannot be
-    back."""
-    ring: cython.pointer(used_element_t) = queue.used.ring
-    available: cython.pointer(uint16_t) = queue.available.ring
-    descriptors: cython.pointer(split_descriptor_t) = queue.descriptors
-    buffers: cython.pointer(buffer_t) = queue.buffers
-    found: cython.pointer(found_t) = self.found
-    kept: cython.pointer(iobuf_t) = self.kept
-    view: cython.pointer(iobuf_t)
-    mask: uint32_t = queue.mask
-    look: uint32_t = self.look
-    at: uint32_t = queue.taken
-    end: uint32_t = at + cython.cast(uint32_t, count)
-    id: uint32_t
-    length: uint32_t
-    while at < end:
-        id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
-        length = load32(cython.cast(uint64_t, cython.address(ring[at & mask].length)))
-        # The mask is of the queue's size, which is a power of two.
-        if id > mask or length > BUFFER_BYTES:
-            break
-        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-        if view.length == look:
-            break
-        found.view = view
-        found.length = length
-        view = kept
-        if unlikely(view == cython.NULL):
-            self.kept = cython.NULL
-            view = self._replace_one(pool, found)
-        else:
-            kept = view.next
-        view.length = look
-        buffers[id].held = view
-        descriptors[id].address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
-        available[at & mask] = cython.cast(uint16_t, id)
-        found += 1
-        at += 1
-    _found_so_far(self, found, kept)
-    count = cython.cast(cython.int, at - queue.taken)
-    queue.taken = index_add(queue.taken, cython.cast(uint16_t, count))
-    queue.added = index_add(queue.added, cython.cast(uint16_t, count))
-    return at >= end
+def _before(views: cython.pointer(iobuf_t), rest: cython.pointer(iobuf_t)) -> cython.pointer(iobuf_t):
+    last: cython.pointer(iobuf_t) = views
+    while last.next != cython.NULL:
+        last = last.next
+    last.next = rest
+    return views
 
 
 @cython.cfunc
+@cython.inline
 @cython.exceptval(check=False)
-def _look_packed(
-    self: VirtioQueue, pool: cython.pointer(pool_t), queue: cython.pointer(virtqueue_t), most: cython.int
-) -> cython.bint:
-    """As _look_split(), of up to `most` buffers: what is used is made available again where it is."""
-    packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
-    end: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
-    buffers: cython.pointer(buffer_t) = queue.buffers
-    found: cython.pointer(found_t) = self.found
-    last: cython.pointer(found_t) = found + most
-    kept: cython.pointer(iobuf_t) = self.kept
-    view: cython.pointer(iobuf_t)
-    mask: uint32_t = queue.mask
-    look: uint32_t = self.look
-    used_flags: uint32_t = queue.used_flags
-    flags: uint32_t
-    id: uint32_t
-    length: uint32_t
-    whole: cython.bint = True
-    while found < last:
-        # 2.8.22
-        flags = acquire16(cython.address(packed.flags))
-        if flags & USED_OR_NOT != used_flags:
-            break
-        id = load16(cython.cast(uint64_t, cython.address(packed.id)))
-        length = load32(cython.cast(uint64_t, cython.address(packed.length)))
-        # As in take_used(), whether the flag WRITE is set or not.
-        whole = id <= mask and length <= BUFFER_BYTES
-        if not whole:
-            break
-        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-        whole = view.length != look
-        if not whole:
-            break
-        found.view = view
-        found.length = length
-        view = kept
-        if unlikely(view == cython.NULL):
-            self.kept = cython.NULL
-            view = self._replace_one(pool, found)
-        else:
-            kept = view.next
-        view.length = look
-        buffers[id].held = view
-        packed.address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
-        packed.length = BUFFER_BYTES
-        packed.id = cython.cast(uint16_t, id)
-        # 2.8.21.1: the flags last; available is the other round's, of which it is not used yet.
-        release16(cython.address(packed.flags), cython.cast(uint16_t, used_flags ^ (AVAILABLE | WRITE)))
-        found += 1
-        packed += 1
-        if packed == end:
-            packed = queue.packed
-            used_flags ^= USED_OR_NOT
-    _found_so_far(self, found, kept)
-    queue.next_used = queue.next_available = cython.cast(uint16_t, packed - queue.packed)
-    queue.used_flags = cython.cast(uint16_t, used_flags)
-    queue.available_flags = queue.used_flags ^ AVAILABLE
-    queue.fresh = index_add(
-        queue.fresh, cython.cast(uint16_t, found - cython.cast(cython.pointer(found_t), self.found))
+def _may_keep(view: cython.pointer(iobuf_t), frame_class: cython.pointer(slot_class_t)) -> cython.bint:
+    """A view that is not used any more, alone: the receive queue will need one like it."""
+    slot: cython.pointer(slot_t) = view.slot
+    # Where slots are poisoned each goes back at once, so that a late look into one is seen.
+    return (
+        REDZONE == 0
+        and view.next == cython.NULL
+        and slot.references == 1
+        and slot.home == frame_class
+        and slot.place == PLACE_DEVICE
     )
-    return whole
 
 
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
 def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
-    """A view that is not used any more, alone: the receive queue will need one like it. False: it is not kept."""
-    slot: cython.pointer(slot_t) = view.slot
-    # Where slots are poisoned each goes back at once, so that a late look into one is seen.
-    if (
-        REDZONE != 0
-        or slot.references != 1
-        or slot.home != self.frame_class
-        or slot.place != PLACE_DEVICE
-        or self.kept_count >= MOST_KEPT
-    ):
+    """False: it is not kept."""
+    if self.kept_count >= MOST_KEPT or not _may_keep(view, self.frame_class):
         return False
     view.next = self.kept
     self.kept = view
@@ -293,19 +206,8 @@ def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _released(
-    queue: cython.pointer(virtqueue_t), buffers: cython.pointer(buffer_t), end: cython.pointer(buffer_t), id: uint32_t
-) -> cython.pointer(buffer_t):
-    """release(), in a batch: behind the last free one, which is returned. One descriptor is counted at its end."""
-    end.next = cython.cast(uint16_t, id)
-    if unlikely(buffers[id].count != 1):
-        return _released_chain(queue, cython.address(buffers[id]))
-    return cython.address(buffers[id])
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
 def _released_chain(queue: cython.pointer(virtqueue_t), buffer: cython.pointer(buffer_t)) -> cython.pointer(buffer_t):
+    """release_chain(), in a batch whose end counts one descriptor of each: its last one."""
     end: cython.pointer(buffer_t) = cython.address(queue.buffers[buffer.last])
     queue.free += buffer.count - 1
     buffer.count = 1
@@ -318,84 +220,12 @@ def _released_chain(queue: cython.pointer(virtqueue_t), buffer: cython.pointer(b
 def _end_release(
     queue: cython.pointer(virtqueue_t), first: uint16_t, end: cython.pointer(buffer_t), count: uint32_t
 ) -> cython.void:
+    """Of a batch of buffers, which were linked behind each other, from `first`, with those that were free before."""
     if count:
         end.next = NO_ID
         queue.first = first
         queue.last = cython.cast(uint16_t, end - queue.buffers)
         queue.free += cython.cast(uint16_t, count)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _reap_split(self: VirtioQueue, queue: cython.pointer(virtqueue_t), count: cython.int) -> cython.bint:
-    """Without IN_ORDER: as many used elements; False: one of them breaks the rules."""
-    ring: cython.pointer(used_element_t) = queue.used.ring
-    buffers: cython.pointer(buffer_t) = queue.buffers
-    before: buffer_t
-    end: cython.pointer(buffer_t) = cython.address(before)
-    view: cython.pointer(iobuf_t)
-    mask: uint32_t = queue.mask
-    at: uint32_t = queue.taken
-    last: uint32_t = at + cython.cast(uint32_t, count)
-    id: uint32_t
-    before.next = queue.first
-    if queue.first != NO_ID:
-        end = cython.address(buffers[queue.last])
-    while at < last:
-        id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
-        if id > mask:
-            break
-        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-        if view == cython.NULL:
-            break
-        buffers[id].held = cython.NULL
-        end = _released(queue, buffers, end, id)
-        if unlikely(view.next != cython.NULL or not _keep(self, view)):
-            _free_views(view)
-        at += 1
-    _end_release(queue, before.next, end, at - queue.taken)
-    queue.taken = cython.cast(uint16_t, at & 0xFFFF)
-    return at >= last
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _reap_packed(self: VirtioQueue, queue: cython.pointer(virtqueue_t)) -> cython.int:
-    """Without IN_ORDER: all that is used: of how many; -1: the device breaks the rules."""
-    packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
-    wrap: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
-    buffers: cython.pointer(buffer_t) = queue.buffers
-    before: buffer_t
-    end: cython.pointer(buffer_t) = cython.address(before)
-    view: cython.pointer(iobuf_t)
-    mask: uint32_t = queue.mask
-    used_flags: uint32_t = queue.used_flags
-    id: uint32_t
-    count: uint32_t = 0
-    whole: cython.bint = True
-    before.next = queue.first
-    if queue.first != NO_ID:
-        end = cython.address(buffers[queue.last])
-    # 2.8.22. It ends: each one found is a buffer fewer that the device has.
-    while acquire16(cython.address(packed.flags)) & USED_OR_NOT == used_flags:
-        id = load16(cython.cast(uint64_t, cython.address(packed.id)))
-        whole = id <= mask and buffers[id].held != cython.NULL
-        if not whole:
-            break
-        view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-        buffers[id].held = cython.NULL
-        packed += buffers[id].count
-        if unlikely(packed >= wrap):
-            packed -= queue.size
-            used_flags ^= USED_OR_NOT
-        end = _released(queue, buffers, end, id)
-        if unlikely(view.next != cython.NULL or not _keep(self, view)):
-            _free_views(view)
-        count += 1
-    _end_release(queue, before.next, end, count)
-    queue.next_used = cython.cast(uint16_t, packed - queue.packed)
-    queue.used_flags = cython.cast(uint16_t, used_flags)
-    return cython.cast(cython.int, count) if whole else -1
 
 
 class VirtioQueue:
@@ -629,12 +459,12 @@ class VirtioQueue:
         if self.agreed.buffer_slots == 1 and not queue.in_order:
             self.look = self.look + 1 if self.look != UINT32_MAX else 1
             if queue.packed != cython.NULL:
-                obeys = _look_packed(self, pool, queue, most)
+                obeys = self._look_packed(pool, queue, most)
             else:
                 got = used_by_now(queue)
                 if got < 0:
                     return self._breaks("it used more receive buffers than it has")
-                obeys = _look_split(self, pool, queue, most if got > most else got)
+                obeys = self._look_split(pool, queue, most if got > most else got)
             if not obeys:
                 return self._breaks("it gave back a receive buffer that it did not have, or too many bytes of one")
             return 0
@@ -663,6 +493,124 @@ class VirtioQueue:
             found += 1
         return 0
 
+    def _look_split(self, pool, queue, count):
+        """Without IN_ORDER: as many used elements, each with another view in its place; False: one of them breaks
+        the rules. All buffers are the device's, so that both rings are at the same place; and of a descriptor only
+        the address changes. While a view is the device's its length says in which look it was put there: in the same
+        one it cannot be back."""
+        ring: cython.pointer(used_element_t) = queue.used.ring
+        available: cython.pointer(uint16_t) = queue.available.ring
+        descriptors: cython.pointer(split_descriptor_t) = queue.descriptors
+        buffers: cython.pointer(buffer_t) = queue.buffers
+        found: cython.pointer(found_t) = self.found
+        kept: cython.pointer(iobuf_t)
+        view: cython.pointer(iobuf_t)
+        mask: uint32_t = queue.mask
+        look: uint32_t = self.look
+        at: uint32_t = queue.taken
+        end: uint32_t = at + cython.cast(uint32_t, count)
+        id: uint32_t
+        length: uint32_t
+        # Beforehand: a call would have the loop's locals in memory.
+        while self.kept_count < cython.cast(uint32_t, count):
+            view = self._take_view(pool, FRAME_CLASS)
+            if view == cython.NULL:
+                break
+            view.next = self.kept
+            self.kept = view
+            self.kept_count += 1
+        kept = self.kept
+        while at < end:
+            id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
+            length = load32(cython.cast(uint64_t, cython.address(ring[at & mask].length)))
+            # The mask is of the queue's size, which is a power of two.
+            if id > mask or length > BUFFER_BYTES:
+                break
+            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+            if view.length == look:
+                break
+            found.view = view
+            found.length = length
+            view = kept
+            if unlikely(view == cython.NULL):
+                view = _own(found)
+            else:
+                kept = view.next
+            view.length = look
+            buffers[id].held = view
+            descriptors[id].address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
+            available[at & mask] = cython.cast(uint16_t, id)
+            found += 1
+            at += 1
+        _found_so_far(self, found, kept)
+        count = cython.cast(cython.int, at - queue.taken)
+        queue.taken = index_add(queue.taken, cython.cast(uint16_t, count))
+        queue.added = index_add(queue.added, cython.cast(uint16_t, count))
+        return at >= end
+
+    def _look_packed(self, pool, queue, most):
+        """As _look_split(), of up to `most` buffers: what is used is made available again where it is."""
+        packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
+        end: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
+        buffers: cython.pointer(buffer_t) = queue.buffers
+        found: cython.pointer(found_t) = self.found
+        last: cython.pointer(found_t) = found + most
+        kept: cython.pointer(iobuf_t) = self.kept
+        view: cython.pointer(iobuf_t)
+        mask: uint32_t = queue.mask
+        look: uint32_t = self.look
+        count: uint16_t
+        used_flags: uint32_t = queue.used_flags
+        available_flags: uint32_t = queue.available_flags | WRITE
+        flags: uint32_t
+        id: uint32_t
+        length: uint32_t
+        obeys: cython.bint = True
+        while found < last:
+            # 2.8.22
+            flags = acquire16(cython.address(packed.flags))
+            if flags & USED_OR_NOT != used_flags:
+                break
+            id = load16(cython.cast(uint64_t, cython.address(packed.id)))
+            length = load32(cython.cast(uint64_t, cython.address(packed.length)))
+            # As in take_used(), whether the flag WRITE is set or not.
+            if id > mask or length > BUFFER_BYTES:
+                obeys = False
+                break
+            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+            if view.length == look:
+                obeys = False
+                break
+            found.view = view
+            found.length = length
+            view = kept
+            if unlikely(view == cython.NULL):
+                self.kept = cython.NULL
+                view = self._replace_one(pool, found)
+            else:
+                kept = view.next
+            view.length = look
+            buffers[id].held = view
+            packed.address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
+            packed.length = BUFFER_BYTES
+            packed.id = cython.cast(uint16_t, id)
+            # 2.8.21.1: the flags last; available is the other round's, of which it is not used yet.
+            release16(cython.address(packed.flags), cython.cast(uint16_t, available_flags))
+            found += 1
+            packed += 1
+            if packed == end:
+                packed = queue.packed
+                used_flags ^= USED_OR_NOT
+                available_flags ^= USED_OR_NOT
+        _found_so_far(self, found, kept)
+        queue.next_used = queue.next_available = cython.cast(uint32_t, packed - queue.packed)
+        queue.used_flags = cython.cast(uint16_t, used_flags)
+        queue.available_flags = cython.cast(uint16_t, available_flags & USED_OR_NOT)
+        queue.fresh = index_add(
+            queue.fresh, cython.cast(uint16_t, found - cython.cast(cython.pointer(found_t), self.found))
+        )
+        return obeys
+
     def _replace_one(self, pool, found):
         view: cython.pointer(iobuf_t) = self.kept
         if view != cython.NULL:
@@ -671,9 +619,7 @@ class VirtioQueue:
             return view
         view = self._take_view(pool, FRAME_CLASS)
         if view == cython.NULL:
-            view = found.view
-            found.view = cython.NULL
-            found.buffers = load16(cython.cast(uint64_t, cython.address(_header_of(view.slot).num_buffers)))
+            return _own(found)
         return view
 
     def _take_view(self, pool, slot_class):
@@ -846,10 +792,10 @@ class VirtioQueue:
         got: cython.int
         if not queue.in_order:
             if queue.packed != cython.NULL:
-                got = _reap_packed(self, queue)
+                got = self._reap_packed(queue)
             else:
                 got = used_by_now(queue)
-                if got > 0 and not _reap_split(self, queue, got):
+                if got > 0 and not self._reap_split(queue, got):
                     got = -1
             if got == 0:
                 return 0
@@ -860,13 +806,116 @@ class VirtioQueue:
             while got > 0:
                 view = cython.cast(cython.pointer(iobuf_t), used.held)
                 release(queue, used.id)
-                if view.next != cython.NULL or not _keep(self, view):
+                if not _keep(self, view):
                     _free_views(view)
                 got = take_used(queue, cython.address(used))
         self.blocked = False
         if got < 0:
             self._breaks("it gave back a frame that it did not have")
         return 0
+
+    def _reap_split(self, queue, count):
+        """Without IN_ORDER: as many used elements; False: one of them breaks the rules."""
+        ring: cython.pointer(used_element_t) = queue.used.ring
+        buffers: cython.pointer(buffer_t) = queue.buffers
+        # Freed at the end: a call would have the loop's locals in memory.
+        rest: cython.pointer(iobuf_t) = cython.NULL
+        kept: cython.pointer(iobuf_t) = self.kept
+        room: uint32_t = MOST_KEPT - self.kept_count
+        frame_class: cython.pointer(slot_class_t) = self.frame_class
+        before: buffer_t
+        end: cython.pointer(buffer_t) = cython.address(before)
+        view: cython.pointer(iobuf_t)
+        mask: uint32_t = queue.mask
+        at: uint32_t = queue.taken
+        last: uint32_t = at + cython.cast(uint32_t, count)
+        id: uint32_t
+        before.next = queue.first
+        if queue.first != NO_ID:
+            end = cython.address(buffers[queue.last])
+        while at < last:
+            id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
+            if id > mask:
+                break
+            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+            if view == cython.NULL:
+                break
+            buffers[id].held = cython.NULL
+            end.next = cython.cast(uint16_t, id)
+            if unlikely(buffers[id].count != 1):
+                end = _released_chain(queue, cython.address(buffers[id]))
+            else:
+                end = cython.address(buffers[id])
+            if room and _may_keep(view, frame_class):
+                view.next = kept
+                kept = view
+                room -= 1
+            else:
+                rest = _before(view, rest)
+            at += 1
+        self.kept = kept
+        self.kept_count = MOST_KEPT - room
+        _free_views(rest)
+        _end_release(queue, before.next, end, at - queue.taken)
+        queue.taken = cython.cast(uint16_t, at & 0xFFFF)
+        return at >= last
+
+    def _reap_packed(self, queue):
+        """Without IN_ORDER: all that is used: of how many; -1: the device breaks the rules."""
+        packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
+        wrap: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
+        buffers: cython.pointer(buffer_t) = queue.buffers
+        # Freed at the end: a call would have the loop's locals in memory.
+        rest: cython.pointer(iobuf_t) = cython.NULL
+        kept: cython.pointer(iobuf_t) = self.kept
+        room: uint32_t = MOST_KEPT - self.kept_count
+        frame_class: cython.pointer(slot_class_t) = self.frame_class
+        before: buffer_t
+        end: cython.pointer(buffer_t) = cython.address(before)
+        view: cython.pointer(iobuf_t)
+        mask: uint32_t = queue.mask
+        used_flags: uint32_t = queue.used_flags
+        id: uint32_t
+        count: uint32_t = 0
+        obeys: cython.bint = True
+        before.next = queue.first
+        if queue.first != NO_ID:
+            end = cython.address(buffers[queue.last])
+        # 2.8.22. It ends: each one found is a buffer fewer that the device has.
+        while acquire16(cython.address(packed.flags)) & USED_OR_NOT == used_flags:
+            id = load16(cython.cast(uint64_t, cython.address(packed.id)))
+            if id > mask:
+                obeys = False
+                break
+            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+            if view == cython.NULL:
+                obeys = False
+                break
+            buffers[id].held = cython.NULL
+            end.next = cython.cast(uint16_t, id)
+            if unlikely(buffers[id].count != 1):
+                packed += buffers[id].count - 1
+                end = _released_chain(queue, cython.address(buffers[id]))
+            else:
+                end = cython.address(buffers[id])
+            packed += 1
+            if unlikely(packed >= wrap):
+                packed -= queue.size
+                used_flags ^= USED_OR_NOT
+            if room and _may_keep(view, frame_class):
+                view.next = kept
+                kept = view
+                room -= 1
+            else:
+                rest = _before(view, rest)
+            count += 1
+        self.kept = kept
+        self.kept_count = MOST_KEPT - room
+        _free_views(rest)
+        _end_release(queue, before.next, end, count)
+        queue.next_used = cython.cast(uint32_t, packed - queue.packed)
+        queue.used_flags = cython.cast(uint16_t, used_flags)
+        return cython.cast(cython.int, count) if obeys else -1
 
     def transmit(self, frame):
         queue: cython.pointer(virtqueue_t)
@@ -883,9 +932,9 @@ class VirtioQueue:
             return self._transmit_on(frame, header)
         put_offload(header, cython.address(frame.offload))
         length = view.length
-        self.count.tx_frames += 1
         self.count.tx_bytes += length
         offer(queue, take_id(queue), view, bus_address(header), length + VNET_BYTES, 0)
+        self.count.tx_frames += 1
         frame.head = frame.tail = cython.NULL
         frame.count = 0
         frame.length = 0

@@ -73,12 +73,13 @@ cdef struct used_t:
     bint whole                   # skipped by a device with IN_ORDER: used completely (2.7.9, 2.8.8); no length
 
 cdef struct virtqueue_t:
-    uint16_t size                # descriptors: a power of two
+    uint32_t size                # descriptors: a power of two
     uint32_t mask
     bint in_order
     bint event_index
     bint indirect
     split_descriptor_t* descriptors      # split; else NULL
+    split_descriptor_t* plain            # the same without IN_ORDER; else NULL: what offer() has to look at
     available_t* available
     used_ring_t* used
     uint16_t* used_event                 # ours, for the device
@@ -97,9 +98,9 @@ cdef struct virtqueue_t:
     uint16_t fresh                       # packed: descriptors made available since it was last notified
     uint16_t taken                       # split, or with IN_ORDER: buffers taken back so far
     uint16_t seen                        # split: used.index, as it was read last
-    uint16_t next_available              # packed: where in the ring, and the flags of a descriptor there
+    uint32_t next_available              # packed: where in the ring, and the flags of a descriptor there
     uint16_t available_flags
-    uint16_t next_used
+    uint32_t next_used
     uint16_t used_flags
     uint16_t batch                       # with IN_ORDER: buffers to take until and with the one that was named
     uint16_t event                       # split: what used_event says
@@ -150,24 +151,33 @@ cdef inline uint16_t take_id(virtqueue_t* queue) noexcept:
     queue.free -= 1
     return id
 
+cdef inline void offer_split(
+    virtqueue_t* queue, split_descriptor_t* split, uint16_t id, uint64_t address, uint32_t length, uint16_t flags
+) noexcept:
+    """2.7.13.1, 2.7.13.2"""
+    split[id].address = address
+    split[id].length = length
+    # And `next`, which means nothing here.
+    (<uint32_t*>&split[id].flags)[0] = flags
+    queue.available.ring[queue.added & queue.mask] = id
+    queue.added = index_add(queue.added, 1)
+
 cdef inline void offer(
     virtqueue_t* queue, uint16_t id, void* held, uint64_t address, uint32_t length, uint16_t flags
 ) noexcept:
     """Makes a buffer of one descriptor available. Its id comes from take_id(), or it was taken back and not released."""
     cdef buffer_t* buffer = &queue.buffers[id]
-    cdef split_descriptor_t* split = queue.descriptors
+    cdef split_descriptor_t* plain = queue.plain
     cdef packed_descriptor_t* packed
     cdef uint32_t at
     buffer.held = held
+    if plain != NULL:
+        offer_split(queue, plain, id, address, length, flags)
+        return
     if queue.in_order:
         remember_order(queue, id)
-    if split != NULL:
-        # 2.7.13.1, 2.7.13.2
-        split[id].address = address
-        split[id].length = length
-        split[id].flags = flags
-        queue.available.ring[queue.added & queue.mask] = id
-        queue.added = index_add(queue.added, 1)
+    if queue.packed == NULL:
+        offer_split(queue, queue.descriptors, id, address, length, flags)
     else:
         # 2.8.21.1: the flags last.
         at = queue.next_available
@@ -180,7 +190,7 @@ cdef inline void offer(
         if at == queue.size:
             at = 0
             queue.available_flags ^= USED_OR_NOT
-        queue.next_available = <uint16_t>at
+        queue.next_available = at
         queue.fresh = index_add(queue.fresh, 1)
 
 cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:

@@ -40,7 +40,8 @@ def make_virtqueue(size, features, scratch_bytes):
         raise MemoryError
     made.memory = cython.cast(cython.pointer(uint8_t), memory)
     made.scratch = made.memory + descriptors + driver + device
-    made.size = queue.size = size
+    made.size = size
+    queue.size = size
     queue.mask = size - 1
     queue.in_order = (features >> cython.cast(cython.int, IN_ORDER)) & 1 != 0
     queue.event_index = (features >> cython.cast(cython.int, EVENT_IDX)) & 1 != 0
@@ -64,6 +65,7 @@ def make_virtqueue(size, features, scratch_bytes):
         queue.used_flags = USED_OR_NOT
     else:
         queue.descriptors = cython.cast(cython.pointer(split_descriptor_t), made.memory)
+        queue.plain = cython.NULL if queue.in_order else queue.descriptors
         queue.available = cython.cast(cython.pointer(available_t), made.memory + descriptors)
         queue.used = cython.cast(cython.pointer(used_ring_t), made.memory + descriptors + driver)
         queue.used_event = cython.address(queue.available.ring[0]) + size
