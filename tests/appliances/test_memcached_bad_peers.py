@@ -203,13 +203,13 @@ def test_half_open_connections_are_none_of_memcacheds(build: str) -> None:
     config = NodeConfig(tcp=TcpConfig(backlog=256))
     with served(appliance("memcached", build), ["-c", "10", "-b", "256"], config=config) as running:
         before = kept(running)
-        ours, theirs = running.wire.a.mac, running.wire.b.mac
+        ours, theirs = running.ends.ours.mac, running.ends.theirs.mac
         for port in range(2000, 2500):
             syn = (
                 Ether(src=theirs, dst=ours) / IP(src="10.99.0.77", dst=SERVER) / TCP(sport=port, dport=11211, flags="S")
             )
             with running.simulation.outside:
-                running.wire.b.send(bytes(syn))
+                running.ends.theirs.send(bytes(syn))
             running.simulation.settle()
         assert len(running.node.tcp.connections()) == 257 and len(worker_of(running).sessions) == 1
         assert running.ask(b"version\r\n", client=running.steady) == VERSION

@@ -1,4 +1,4 @@
-"""Requests in UDP datagrams, and what comes back, over the kernel's loopback or on the memory wire."""
+"""Requests in UDP datagrams, and what comes back, by the kernel's sockets or on the memory wire."""
 
 import socket
 import struct
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from random import Random
+from typing import Protocol
 
 from netapp.iobuf.chain import Chain
 from netapp.net.udp_socket import Endpoint, UdpHandler
@@ -90,11 +91,11 @@ def comparable(answer: Answer, of_items: bool) -> list[tuple[int, bytes]]:
 
 
 class KernelDatagrams:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.socket.settimeout(20)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((host, port))
 
     def ask(self, datagram: bytes) -> Answer:
         """One thread serves: what answers the fence has answered all before."""
@@ -104,6 +105,9 @@ class KernelDatagrams:
         while (received := self.socket.recv(1 << 16)) != FENCED:
             answer.append(received)
         return answer
+
+    def close(self) -> None:
+        self.socket.close()
 
 
 class _Asking(UdpHandler):
@@ -128,6 +132,10 @@ class WireDatagrams:
         self.running.simulation.settle()
         return self.handler.received[before:]
 
+    def close(self) -> None:
+        with self.running.client.core:
+            self.handler.close()
+
 
 def _asks_for_items(datagram: bytes) -> bool:
     """A line has several keys."""
@@ -135,11 +143,15 @@ def _asks_for_items(datagram: bytes) -> bool:
     return any(words and words[0] in _GETS and len(words) > 2 + words[0].startswith(b"gat") for words in lines)
 
 
+class Datagrams(Protocol):
+    def ask(self, datagram: bytes) -> Answer: ...
+
+
 Messages = list[tuple[int, bytes]]
 
 
 def compared(
-    peers: tuple[KernelDatagrams, WireDatagrams], table: Table, seeds: range
+    peers: tuple[Datagrams, Datagrams], table: Table, seeds: range
 ) -> Iterator[tuple[bytes, Messages, Messages]]:
     """Each datagram of these seeds' sequences, what the first server answers and what the second. The table gets what
     was reached."""
@@ -161,6 +173,5 @@ def debian_and_ours(build: str) -> Iterator[tuple[KernelDatagrams, WireDatagrams
         try:
             yield theirs, ours
         finally:
-            theirs.socket.close()
-            with running.client.core:
-                ours.handler.close()
+            theirs.close()
+            ours.close()

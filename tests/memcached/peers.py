@@ -1,4 +1,4 @@
-"""What a server answers to the bytes of one connection: over the kernel's loopback, or on the memory wire."""
+"""What a server answers to the bytes of one connection: by the kernel's sockets, or on the memory wire."""
 
 import socket
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from tests.support.appliances import Served, appliance, served
 
 
 class KernelPeer:
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.address = host, port
 
     def ask(self, script: bytes) -> bytes:
         """The end of what is sent makes the server close when all is answered: no time is waited for."""
         received = bytearray()
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(self.address, timeout=20) as connection:
             try:
                 connection.sendall(script)
                 connection.shutdown(socket.SHUT_WR)
@@ -31,7 +31,7 @@ class KernelPeer:
 
     @contextmanager
     def connection(self) -> Iterator[Ask]:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(self.address, timeout=20) as connection:
 
             def ask(data: bytes, until: bytes) -> bytes:
                 received = b""

@@ -97,13 +97,13 @@ def differences(start: Start, table: Table, seeds: Iterable[int] = range(1, GENE
     and the generated sequences of these seeds, each request fenced. The table gets what was reached."""
     for run in RUNS:
         with start(run.options) as peers:
-            yield from _run(run, peers, table)
+            yield from differences_in(run, peers, table)
             if run is RUNS[0]:
                 sequences = [generate.sequence(seed) for seed in seeds], [binary.sequence(seed) for seed in seeds]
-                yield from _run(Run((), *sequences), peers, table)
+                yield from differences_in(Run((), *sequences), peers, table)
 
 
-def _run(run: Run, peers: tuple[Peer, Peer], table: Table) -> Iterator[Difference]:
+def differences_in(run: Run, peers: tuple[Peer, Peer], table: Table) -> Iterator[Difference]:
     for script in run.first:
         for peer in peers:
             peer.ask(script)

@@ -2,16 +2,17 @@
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from netapp.cli.find import find_appliance
-from netapp.drivers.memory import MemoryWire
+from netapp.drivers.device import Device
 from netapp.iobuf.chain import live_chains
 from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.node import Node
+from netapp.node.platform import Platform
 from netapp.node.simulation import SECOND, Simulation
 from netapp.tcp.handler import TcpHandler
 
@@ -48,10 +49,24 @@ class Client(TcpHandler):
         self.error = error
 
 
+class Ends(NamedTuple):
+    """The device that the appliance's node has, and the other end."""
+
+    ours: Device
+    theirs: Any
+    platform: Platform | None = None  # that `ours` was made for
+
+
+@contextmanager
+def on_wire(simulation: Simulation, **wire: Any) -> Iterator[Ends]:
+    made = simulation.wire(**wire)
+    yield Ends(made.a, made.b)
+
+
 class Served:
-    def __init__(self, simulation: Simulation, wire: MemoryWire, node: Node, client: Node, port: int) -> None:
+    def __init__(self, simulation: Simulation, ends: Ends, node: Node, client: Node, port: int) -> None:
         self.simulation = simulation
-        self.wire = wire
+        self.ends = ends
         self.node = node
         self.client = client
         self.port = port
@@ -105,17 +120,18 @@ def served(
     arguments: Sequence[str] = (),
     port: int = 11211,
     config: NodeConfig | None = None,
-    **wire: Any,
+    joined: Callable[..., AbstractContextManager[Ends]] = on_wire,
+    **options: Any,
 ) -> Iterator[Served]:
-    """On the way out nothing may be left: no slot and no view in the node's pool, no chain."""
+    """On the way out nothing may be left: no slot and no view in the node's pool, no chain. `joined` makes what is
+    between the nodes, with `options`."""
     from netapp.cli.run import appliance_options
 
-    options = appliance_options(found, arguments)
+    started = found(appliance_options(found, arguments))
     chains = live_chains()
-    with Simulation() as simulation:
-        ends = simulation.wire(**wire)
-        node = simulation.node(ends.a, found(options), f"{SERVER}/24", config)
-        client = simulation.node(ends.b, None, f"{CLIENT}/24")
+    with Simulation() as simulation, joined(simulation, **options) as ends:
+        node = simulation.node(ends.ours, started, f"{SERVER}/24", config, platform=ends.platform)
+        client = simulation.node(ends.theirs, None, f"{CLIENT}/24")
         pool = node.pool
         running = Served(simulation, ends, node, client, port)
         yield running
@@ -125,7 +141,7 @@ def served(
         assert (pool.live_slots(), pool.live_iobufs()) == (0, 0), left
         vars(running).clear()
     simulation.nodes.clear()
-    del ends, node, client, simulation, running
+    del ends, started, node, client, simulation, running
     gc.collect()  # a node and its parts know each other
     assert live_chains() <= chains, f"{live_chains() - chains} chains are still alive"
 
