@@ -42,7 +42,8 @@ class Frames:
         question = Ether(src=HOST_MAC, dst=BROADCAST) / ARP(op=1, hwsrc=HOST_MAC, psrc=HOST, pdst=OURS)
         self.send(bytes(question))
         end = time.monotonic() + _PATIENCE
-        while not (answers := self.receive()):
+        # What is announced comes before it, maybe.
+        while not (answers := [frame for frame in self.receive() if frame[:6] == HOST_MAC and frame[20:22] == b"\0\2"]):
             assert time.monotonic() < end, "ARP is not answered"
         self.mac = answers[0][6:12]
         return answers[0]
