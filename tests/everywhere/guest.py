@@ -70,7 +70,7 @@ def guest(image: Path, machine: str, tap: str, words: Sequence[str] = (), **offe
             )
         assert process.stdin is not None
         try:
-            wait_for(lambda: "ends it" in console.read_text() or process.poll() is not None, "the banner")
+            wait_for(lambda: "ends it" in console.read_text() or process.poll() is not None, "the banner", 60)
             assert process.poll() is None, console.read_text()
             yield Guest(control)
             process.stdin.write(b"\x03")
