@@ -19,6 +19,7 @@ import click
 from bench.boot.guests import MAC, Guest
 from bench.compare.namespaces import CLIENT, PREFIX, SERVER, Namespace, ip
 from bench.compare.servers import pinned
+from netapp.hosted.qemu import EMULATED
 
 TAP = "boot"
 PORT = 11211
@@ -42,7 +43,7 @@ def command(machine: str, guest: Guest, memory: int, *more: str) -> list[str]:
     """`memory`: MiB. The emulator is TCG."""
     device = "virtio-net-device" if machine == "microvm" else "virtio-net-pci"
     rom = "" if machine == "microvm" else ",romfile="
-    made = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(memory), *MACHINES[machine]]
+    made = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", EMULATED, "-m", str(memory), *MACHINES[machine]]
     made += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     made += ["-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no"]
     made += ["-device", f"{device},netdev=net,mac={MAC}{rom}"]

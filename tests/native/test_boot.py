@@ -9,7 +9,7 @@ import pytest
 
 from netapp.cli.main import main
 from netapp.hosted import qemu
-from netapp.hosted.qemu import Machine, MachineError, accelerator, quoted, status_of
+from netapp.hosted.qemu import EMULATED, Machine, MachineError, accelerator, quoted, status_of
 
 INTEL = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu vme de msr vmx ssse3 hypervisor\nbugs\t\t: spectre\n"
 AMD = "processor\t: 0\nflags\t\t: fpu svm lm\n"
@@ -54,7 +54,7 @@ def test_a_kvm_without_the_processor_s_is_not_even_looked_at() -> None:
 def test_a_microvm(image: Path) -> None:
     command = Machine(image, None, 64).command(7, "02:00:00:00:00:01")
     assert command[0] == "qemu-system-x86_64"
-    assert after(command, "-M", "-accel", "-cpu", "-m") == ["microvm", "tcg", "max", "64M"]
+    assert after(command, "-M", "-accel", "-cpu", "-m") == ["microvm", "tcg", EMULATED, "64M"]
     assert after(command, "-kernel", "-serial", "-display") == ["none", str(image), "stdio"]
     assert after(command, "-netdev") == ["tap,id=wire,fd=7"]
     devices = after(command, "-device")
