@@ -30,7 +30,8 @@ C_FLAGS = [
 RELEASE_FLAGS = ["-O2", "-g0", "-fstack-protector"]
 # Bounds and negative indices stay checked: C pointers never are, so it costs a predicted branch on lists and bytes
 # only. Division means the same in every variant. Wrapping arithmetic opts out with @cython.overflowcheck(False).
-MACHINE = {"language_level": 3, "cdivision": True, "initializedcheck": False}
+# Nothing of it is pickled: the methods for that were a tenth of what an image runs once when it starts.
+MACHINE = {"language_level": 3, "auto_pickle": False, "cdivision": True, "initializedcheck": False}
 # An appliance runs uncompiled too: there division and assertions must mean what they mean in Python.
 APPLIANCE = {"language_level": 3, "annotation_typing": False}
 
