@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -203,4 +205,90 @@ void calls(void) {
     processes();
     signals();
     times();
+}
+
+#define PAGE 4096
+#define REGIONS 12
+#define PAGES 1100                       /* at most, of a region */
+
+static struct region { unsigned char *at; int pages, access; unsigned char holds[PAGES]; } regions[REGIONS];
+
+static int holds_what_it_should(const struct region *region) {
+    for (int page = 0; region->access != PROT_NONE && page < region->pages; page++)
+        for (int i = page % 7; i < PAGE; i += 1021)
+            if (region->at[page * PAGE + i] != region->holds[page])
+                return 0;
+    return 1;
+}
+
+static void fill(struct region *region) {
+    for (int page = 0; region->access & PROT_WRITE && page < region->pages; page++) {
+        region->holds[page] = (unsigned char)rand();
+        memset(region->at + page * PAGE, region->holds[page], PAGE);
+    }
+}
+
+static void change(struct region *region) {
+    int more = 1 + rand() % PAGES, some = rand() % (region->pages + 1);
+    switch (region->at == NULL ? 0 : 1 + rand() % 6) {
+    case 0:
+        region->at = mmap(NULL, (size_t)more * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        *region = (struct region){region->at, more, PROT_READ | PROT_WRITE, {0}};
+        break;
+    case 1:
+        munmap(region->at, (size_t)region->pages * PAGE);
+        *region = (struct region){0};
+        return;
+    case 2:                             /* its first pages */
+        if (some == region->pages || some == 0)
+            return;
+        munmap(region->at, (size_t)some * PAGE);
+        region->at += some * PAGE;
+        region->pages -= some;
+        memmove(region->holds, region->holds + some, (size_t)region->pages);
+        return;
+    case 3:
+        if (!(region->access & PROT_WRITE))
+            return;
+        region->at = mremap(region->at, (size_t)region->pages * PAGE, (size_t)more * PAGE, MREMAP_MAYMOVE);
+        if (more > region->pages)
+            memset(region->holds + region->pages, 0, (size_t)(more - region->pages));
+        region->pages = more;
+        break;
+    case 4:
+        region->access = (int[]){PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE}[rand() % 3];
+        mprotect(region->at, (size_t)region->pages * PAGE, region->access);
+        return;
+    case 5:
+        madvise(region->at, (size_t)some * PAGE, MADV_DONTNEED);
+        memset(region->holds, 0, (size_t)some);
+        return;
+    default:
+        fill(region);
+    }
+}
+
+/* Memory is taken, given back, moved and protected at random, and always holds what was written, or zeros. */
+int churn(int rounds);
+int churn(int rounds) {
+    struct sysinfo before, after;
+    printf("%d rounds\n", rounds);      /* what the C library takes for that is taken */
+    sysinfo(&before);
+    while (rounds-- > 0) {
+        struct region *region = &regions[rand() % REGIONS];
+        change(region);
+        if (region->at == MAP_FAILED || !holds_what_it_should(region)) {
+            puts("not what it should be");
+            return 1;
+        }
+    }
+    for (int i = 0; i < REGIONS; i++) {
+        if (!holds_what_it_should(&regions[i]))
+            puts("not what it should be");
+        if (regions[i].at != NULL)
+            munmap(regions[i].at, (size_t)regions[i].pages * PAGE);
+    }
+    sysinfo(&after);
+    printf("%ld KiB are gone\n", (long)(before.freeram - after.freeram) / 1024);
+    return 0;
 }

@@ -52,10 +52,11 @@ static int map(void) {
 }
 
 void calls(void);                               /* calls.c */
+int churn(int rounds);
 
 static void refused(int count, char **numbers) {
     for (int i = 0; i < count; i++)
-        printf("%s %s\n", numbers[i], syscall(atoi(numbers[i]), 0, 0, 0, 0, 0, 0) < 0 ? strerrorname_np(errno) : "answered");
+        printf("%s %s\n", numbers[i], syscall(atoi(numbers[i]), 0, 0, 0, 0, 0, 0) < 0 ? strerrorname_np(errno) : "0");
 }
 
 int main(int count, char **arguments) {
@@ -74,6 +75,8 @@ int main(int count, char **arguments) {
         printf("%s\n", syscall(SYS_epoll_create1, 0) < 0 ? strerror(errno) : "answered");
     else if (strcmp(what, "calls") == 0)
         calls();
+    else if (strcmp(what, "churn") == 0)
+        return churn(atoi(arguments[2]));
     else if (strcmp(what, "refused") == 0)
         refused(count - 2, arguments + 2);
     else if (strcmp(what, "null-call") == 0)

@@ -132,6 +132,13 @@ def test_pages_are_moved_zeroed_protected_and_used_again(program: Path, machine:
     assert (ended.status, ended.text) == (0, "map: good\n")
 
 
+def test_memory_holds_what_was_written_whatever_is_done_to_it(program: Path) -> None:
+    ended = run(program, "churn", "3000", memory=128)
+    found = re.fullmatch(r"3000 rounds\n(\d+) KiB are gone\n", ended.text)
+    assert ended.status == 0 and found, ended.text
+    assert int(found[1]) <= 256  # page tables
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_without_random_numbers_nothing_starts(program: Path, machine: str) -> None:
     ended = run(program, "random", machine=machine, cpu="qemu64")

@@ -115,7 +115,9 @@ int64_t call_madvise(const uint64_t *a) {
         return 0;
     if (a[1] > pages_limit() || !pages_are_taken(a[0], round_up(a[1], PAGE) / PAGE))
         return -ENOMEM;
-    if (advice == MADV_DONTNEED)        /* whoever reads it next finds zeros */
+    if (advice == MADV_DONTNEED && protection_used)     /* whoever reads it next finds zeros */
+        paging_zero(a[0], round_up(a[1], PAGE));
+    else if (advice == MADV_DONTNEED)
         pages_zero((void *)a[0], round_up(a[1], PAGE));
     return 0;
 }

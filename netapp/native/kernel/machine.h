@@ -87,6 +87,7 @@ void pages_zero(void *memory, uint64_t bytes);
 enum { MAP_ABSENT = 0, MAP_READ = 1, MAP_WRITE = 2, MAP_CODE = 4, MAP_DEVICE = 8 };     /* MAP_WRITE and others imply READ */
 void paging_start(void);
 int paging_map(uint64_t address, uint64_t bytes, int access);       /* -1: no memory for tables */
+void paging_zero(uint64_t address, uint64_t bytes);         /* whole pages, whatever may be done to them */
 int paging_put(uint64_t address);               /* a zeroed page of memory there, elsewhere than at its own. -1: none */
 
 /* stack.c: the program's stack, at addresses where there is no memory; it gets pages as it grows, to Linux's limit */

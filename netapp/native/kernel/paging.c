@@ -82,6 +82,27 @@ int paging_map(uint64_t address, uint64_t bytes, int access) {
     return 0;
 }
 
+static void put_entry(uint64_t *entry, uint64_t value, uint64_t address) {
+    *entry = value;
+    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+void paging_zero(uint64_t address, uint64_t bytes) {
+    for (uint64_t end = address + bytes; address < end; address += PAGE) {
+        uint64_t *entry = large_entry(address), page = round_down(address, LARGE_PAGE) | LARGE;
+        if (entry == NULL)
+            continue;                   /* nothing was ever mapped there */
+        if (*entry & PRESENT && !(*entry & LARGE)) {
+            entry = (uint64_t *)(*entry & FRAME) + (address >> 12 & 511);
+            page = address;
+        }
+        uint64_t before = *entry;
+        put_entry(entry, page | bits(MAP_WRITE), address);
+        pages_zero((void *)address, PAGE);
+        put_entry(entry, before, address);
+    }
+}
+
 int paging_put(uint64_t address) {
     uint64_t *entry = large_entry(address), *table = entry == NULL ? NULL : split(entry);
     void *frame = table == NULL ? NULL : pages_take(1);
