@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
@@ -29,6 +30,8 @@ static void tell(const char *what, int value) { printf("%s: %d\n", what, value);
 
 static void files(void) {
     char byte = 0;
+    struct sockaddr address;
+    socklen_t size = sizeof address;
     struct iovec pieces[2] = {{&byte, 1}, {&byte, (size_t)-1 / 2}};
     for (int number = 5; number >= -1; number -= 6) {
         SHOW(SYS_read, number, &byte, 1);
@@ -42,6 +45,15 @@ static void files(void) {
         SHOW(SYS_writev, number, pieces, 1);
         SHOW(SYS_getdents64, number, &byte, 1);
         SHOW(SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, number, 0);
+        SHOW(SYS_readv, number, pieces, 1);
+        SHOW(SYS_pread64, number, &byte, 1, 0);
+        SHOW(SYS_pwritev, number, pieces, 1, 0, 0);
+        SHOW(SYS_fsync, number);
+        SHOW(SYS_ftruncate, number, 0);
+        SHOW(SYS_fchdir, number);
+        SHOW(SYS_listen, number, 1);
+        SHOW(SYS_recvfrom, number, &byte, 1, 0, NULL, NULL);
+        SHOW(SYS_getsockname, number, &address, &size);
     }
     SHOW(SYS_write, ABOVE + 1, "written\n", 8);
     SHOW(SYS_write, 1, NULL, 0);
@@ -56,6 +68,8 @@ static void files(void) {
     SHOW(SYS_openat, AT_FDCWD, "nowhere", O_RDWR);
     SHOW(SYS_open, "", O_RDONLY);
     SHOW(SYS_getcwd, &byte, 1);
+    SHOW(SYS_listen, 1, 1);
+    SHOW(SYS_fchdir, 1);
 }
 
 static void memory(void) {
@@ -96,12 +110,17 @@ static void memory(void) {
 static void processes(void) {
     struct rusage usage = {.ru_utime = {1, 1}};
     uint64_t limits[2], set[2];
+    uint32_t word[3] = {0, 0, 0};
     SHOW(SYS_getrusage, RUSAGE_CHILDREN, &usage);
     tell("children's time", (int)(usage.ru_utime.tv_sec + usage.ru_utime.tv_usec));
     SHOW(SYS_getrusage, 99, &usage);
     SHOW(SYS_getrlimit, RLIMIT_STACK, limits);
     SHOW(SYS_getrlimit, 99, limits);
     SHOW(SYS_prlimit64, 0, ABOVE + RLIMIT_STACK, NULL, limits);
+    SHOW(SYS_wait4, -1L, NULL, 0, NULL);
+    SHOW(SYS_getresuid, word, word + 1, word + 2);
+    SHOW(SYS_getpgrp);
+    SHOW(SYS_sched_getscheduler, 0);
     SHOW(SYS_arch_prctl, 9999, 0);
     SHOW(SYS_sched_getaffinity, 0, 4, set);
     SHOW(SYS_sched_getaffinity, 0, 12, set);
@@ -111,7 +130,6 @@ static void processes(void) {
     SHOW(SYS_getrandom, set, 8, 6);
     SHOW(SYS_getrandom, set, 8, 256);
 
-    uint32_t word[2] = {0, 0};
     struct timespec soon = {0, 1000}, bad = {0, 1000000000}, past = {-1, 0};
     SHOW(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     SHOW(SYS_futex, word, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);

@@ -62,9 +62,12 @@ int64_t call_newfstatat(const uint64_t *a) {
     return a[3] & AT_EMPTY_PATH && *path == 0 ? console_stat(a[0], (void *)a[2]) : -ENOENT;
 }
 
-int64_t call_lseek(const uint64_t *a) { return is_console(a[0]) ? -ESPIPE : -EBADF; }
 int64_t call_ioctl(const uint64_t *a) { return is_console(a[0]) ? -ENOTTY : -EBADF; }
 int64_t call_dup(const uint64_t *a) { return is_console(a[0]) ? -EMFILE : -EBADF; }
+int64_t call_at_place(const uint64_t *a) { return is_console(a[0]) ? -ESPIPE : -EBADF; }
+int64_t call_not_kept(const uint64_t *a) { return is_console(a[0]) ? -EINVAL : -EBADF; }
+int64_t call_no_socket(const uint64_t *a) { return is_console(a[0]) ? -ENOTSOCK : -EBADF; }
+int64_t call_fchdir(const uint64_t *a) { return is_console(a[0]) ? -ENOTDIR : -EBADF; }
 int64_t call_getdents(const uint64_t *a) { return is_console(a[0]) ? -ENOTDIR : -EBADF; }
 
 int64_t call_fcntl(const uint64_t *a) {

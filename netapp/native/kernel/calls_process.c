@@ -124,6 +124,14 @@ int64_t call_times(const uint64_t *a) {
     return (int64_t)(now / (SECOND / TICKS_A_SECOND));
 }
 
+int64_t call_no_child(const uint64_t *a) { (void)a; return -ECHILD; }
+
+int64_t call_three_ids(const uint64_t *a) {     /* real, effective, saved */
+    for (int i = 0; i < 3; i++)
+        *(uint32_t *)a[i] = 0;
+    return 0;
+}
+
 int64_t call_no_control(const uint64_t *a) { (void)a; return -EINVAL; }
 
 int64_t call_rt_sigaction(const uint64_t *a) {
