@@ -53,6 +53,11 @@ class Recorder(UdpHandler):
         self._called("closed", error)
 
 
+def echo(handler: Recorder, datagram: Chain, source: Endpoint) -> None:
+    """A script for receive()."""
+    assert handler.reply(datagram) == 1
+
+
 class Datagrams:
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -93,10 +98,18 @@ class Datagrams:
         icmp = ICMP(type=type, code=code, nexthopmtu=mtu) if mtu else ICMP(type=type, code=code)
         return self.node.exchange(Ether(src=HOST_MAC, dst=OUR_MAC) / header / icmp / packet[14 : 14 + quoted])
 
-    def sent(self) -> list[dpkt.ip.IP]:
-        """The packets that ours sent since last asked; lengths and checksums are verified."""
+    def frames(self) -> list[bytes]:
+        """Those that ours sent since last asked."""
         self.node.core.settle()
-        return [packet_of(frame) for frame in self.node.host.receive()]
+        return self.node.host.receive()
+
+    def frame_sent(self) -> bytes:
+        (frame,) = self.frames()
+        return frame
+
+    def sent(self) -> list[dpkt.ip.IP]:
+        """The packets of frames(); lengths and checksums are verified."""
+        return [packet_of(frame) for frame in self.frames()]
 
     @property
     def counters(self) -> dict[str, int]:
