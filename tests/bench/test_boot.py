@@ -1,13 +1,9 @@
-"""bench.boot: archive, search for the least memory, and what is written; the guests themselves boot in tests/native."""
+"""bench.boot: archive, search for the least memory, and what is said; the guests themselves boot in tests/native."""
 
-import json
-import os
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +11,8 @@ from bench.boot import measure
 from bench.boot.cpio import archive
 from bench.boot.guests import Guest
 from bench.boot.qemu import NotBooted, command
-from bench.boot.report import STORED, facts_table, ratios, section, speed_table
+from bench.boot.report import facts_table, ratios, speed_table
+from tests.bench.boot_results import guests
 
 
 def test_an_archive_is_what_file_utilities_read(tmp_path: Path) -> None:
@@ -62,45 +59,8 @@ def test_the_least_memory_is_found(tmp_path: Path, least: int) -> None:
     assert least <= found <= least + 1
 
 
-def result() -> dict[str, Any]:
-    def row(guest: str, machine: str, number: int, first: float, rate: float) -> dict[str, Any]:
-        load = {"requests_per_second": rate, "p50_us": 100.0, "p99_us": 300.0}
-        return {
-            "guest": guest,
-            "machine": machine,
-            "round": number,
-            "first_reply": first,
-            "load": {"64": load, "1": {name: value / 10 for name, value in load.items()}},
-        }
-
-    rows = []
-    for number in range(3):
-        rows += [row("linux", "q35", number, 4.0, 5000.0), row("netapp", "q35", number, 0.5 + number / 10, 15000.0)]
-        rows.append(row("hosted", "Linux process", number, 0.9, 90000.0))
-    facts = {
-        "linux": {
-            "title": "Linux, memcached",
-            "image_bytes": 23_600_000,
-            "instructions": 1.7e9,
-            "least_memory": {"q35": 86},
-        },
-        "netapp": {"title": "netapp's image", "image_bytes": 12_000_000},
-    }
-    return {
-        "date": "2026-01-01",
-        "machine": {"CPU": "one", "QEMU": "7.2"},
-        "memory": 256,
-        "cache": 64,
-        "small_cache": 8,
-        "seconds": 1.0,
-        "rounds": 3,
-        "rows": rows,
-        "facts": facts,
-    }
-
-
 def test_what_is_said() -> None:
-    found = result()
+    found = guests()
     assert list(ratios(found)) == [
         "**q35**: the image's first reply takes 0.15 (0.12–0.17) of the time of the Linux guest's;"
         " it answers 3.00 (3.00–3.00) times the requests"
@@ -109,21 +69,6 @@ def test_what_is_said() -> None:
     assert len(lines) == 5 and lines[2].startswith("| netapp run, hosted | 0.90 (0.90–0.90) | 90,000 ")
     assert facts_table(found).splitlines()[2] == "| Linux, memcached | 1,700 | 23.6 | q35 86 |"
     assert facts_table(found).splitlines()[3] == "| netapp's image | - | 12.0 | - |"
-    for table in re.findall(r"(?:^\|.*\|\n)+", section(found), re.MULTILINE):
-        assert len({line.count("|") for line in table.splitlines()}) == 1
-
-
-@pytest.mark.skipif(os.environ.get("NETAPP_VARIANT") == "debug", reason="matplotlib has no such build")
-def test_it_stands_behind_the_comparison(tmp_path: Path) -> None:
-    from bench.compare.results import write_results
-    from tests.bench.compare_parts import parts
-
-    (tmp_path / "results").mkdir()
-    (tmp_path / STORED).write_text(json.dumps(result()))
-    write_results(tmp_path, parts())
-    text = (tmp_path / "RESULTS.md").read_text()
-    assert text.index("# memcached on netapp") < text.index("# A boot image beside a Linux guest")
-    assert (tmp_path / "results/boot.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_first_program_of_the_linux_guest_compiles_without_a_warning() -> None:

@@ -1,4 +1,4 @@
-"""bench/RESULTS.md and its pictures, out of a run that was stored."""
+"""bench/RESULTS.md and its pictures, out of runs that were stored."""
 
 import json
 import os
@@ -10,29 +10,37 @@ from pathlib import Path
 
 import pytest
 
+from bench.boot import chart, report
 from bench.compare.machine import machine
 from bench.compare.results import rendered, write_results
 from bench.compare.spread import Spread
 from bench.compare.tables import aligned, markdown, number, shown
+from tests.bench.boot_results import guests, interrupts
 from tests.bench.compare_parts import parts
 
 # matplotlib throws C++ exceptions, which AddressSanitizer, preloaded into an interpreter in C, cannot let through.
 pytestmark = pytest.mark.skipif(os.environ.get("NETAPP_VARIANT") == "debug", reason="matplotlib has no such build")
 
-PICTURES = ("connections", "values", "latency", "breakdown")
+PICTURES = ("connections", "values", "latency", "breakdown", "boot", "interrupts")
+
+
+def written(folder: Path) -> Path:
+    (folder / "results").mkdir()
+    (folder / report.STORED).write_text(json.dumps(guests()))
+    (folder / chart.STORED).write_text(json.dumps(interrupts()))
+    write_results(folder, parts())
+    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("bench")
-    write_results(made, parts())
-    return made
+    return written(tmp_path_factory.mktemp("bench"))
 
 
 def test_pictures_are_there_twice(folder: Path) -> None:
-    assert sorted(path.name for path in (folder / "results").iterdir()) == sorted(
-        f"{name}.{kind}" for name in PICTURES for kind in ("svg", "png")
-    )
+    kinds = (".svg", ".png")
+    found = sorted(path.name for path in (folder / "results").iterdir() if path.suffix in kinds)
+    assert found == sorted(name + kind for name in PICTURES for kind in kinds)
     for name in PICTURES:
         assert (folder / f"results/{name}.png").read_bytes().startswith(b"\x89PNG")
         drawn = (folder / f"results/{name}.svg").read_text()
@@ -40,7 +48,7 @@ def test_pictures_are_there_twice(folder: Path) -> None:
 
 
 def test_the_same_figures_make_the_same_pictures(folder: Path, tmp_path: Path) -> None:
-    write_results(tmp_path, parts())
+    written(tmp_path)
     for name in PICTURES:
         assert (tmp_path / f"results/{name}.svg").read_bytes() == (folder / f"results/{name}.svg").read_bytes()
 
@@ -63,6 +71,15 @@ def test_tables_have_a_line_a_server_and_whole_columns(folder: Path) -> None:
     # CPU stays, the rate falls by 10 % a round, as memcached's does.
     assert "| 4.00 (4.00–4.00) |" in ours and "| 181,818 (166,667–200,000) |" in ours
     assert ours.endswith("| 2.20 (2.00–2.40) | 2.00 (2.00–2.00) |")
+
+
+def test_sections_have_their_order(folder: Path) -> None:
+    titles = re.findall(r"^# .*", (folder / "RESULTS.md").read_text(), re.MULTILINE)
+    assert titles == [
+        "# memcached on netapp, beside Debian's memcached",
+        "# A boot image beside a Linux guest",
+        "# Interrupts and polls against load",
+    ]
 
 
 def test_what_was_found_comes_first(folder: Path) -> None:
