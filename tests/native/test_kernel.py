@@ -97,6 +97,15 @@ def test_an_unknown_system_call_ends_the_machine_by_name(program: Path) -> None:
     assert "unknown system call: ? (number 5000)" in ended.text
 
 
+@pytest.mark.parametrize("word, status", [("unknown-call", UNKNOWN_CALL), ("abort", ABORTED), ("deadlock", PANIC)])
+def test_python_tells_where_it_was_from_within_a_system_call(program: Path, word: str, status: int) -> None:
+    ended = run(program, word, "traced")
+    assert (ended.status, ended.text.splitlines()[-3:]) == (
+        status,
+        [f"traced 1 {number}" for number in (0.0, 0.5, 1.0)],
+    )
+
+
 def test_calls_answer_as_linux_s_do(program: Path) -> None:
     ended = run(program, "calls")
     on_linux = subprocess.run([program, "calls"], capture_output=True, text=True, check=True).stdout

@@ -97,7 +97,7 @@ void panic(const char *format, ...) {
     static int again;
     va_list values;
     if (again)
-        halt_for_ever();
+        netapp_power_off(NETAPP_PANIC);
     again = 1;
     print("\nnetapp: panic: ");
     va_start(values, format);

@@ -192,7 +192,15 @@ caller_stack:
         .globl system_call_entry
 system_call_entry:
         movq %rsp, caller_stack(%rip)
-        leaq call_stack(%rip), %rsp
+        cmpq $call_stack, %rsp
+        ja 1f
+        cmpq $call_stack_low, %rsp      /* from within a system call: Python tells where it was before the machine ends */
+        ja 2f
+1:      leaq call_stack(%rip), %rsp
+2:      subq $128, %rsp                 /* its red zone */
+        andq $-16, %rsp
+        pushq caller_stack(%rip)
+        pushq caller_stack(%rip)        /* twice: the stack is aligned where C begins */
         pushq %rcx
         pushq %r11
         pushq %r9                       /* six arguments, the first at the lowest address */
@@ -214,7 +222,7 @@ system_call_entry:
         popq %r9
         popfq                           /* here: below the caller's rsp is its red zone */
         popq %rcx
-        movq caller_stack(%rip), %rsp
+        popq %rsp
         jmp *%rcx
 
         .section .note.GNU-stack, "", @progbits
