@@ -57,8 +57,8 @@ class Bare:
     def pool_bytes(self, asked: int) -> int:
         """How large the buffer pool can be, where an appliance asks for so much; there must be room for connections,
         tables and Python, too. MemoryError: too little for any pool."""
-        free = native.memory()[1]
-        room = (free - max(free // _REST, _LEAST_REST)) // _MIB * _MIB
+        _, free, largest = native.memory()
+        room = min(free - max(free // _REST, _LEAST_REST), largest) // _MIB * _MIB
         if room < _LEAST_POOL:
             raise MemoryError(f"{free // _MIB} MiB of memory are free, too few for packets: give the machine more")
         if room < asked:
@@ -81,7 +81,7 @@ def bare() -> Iterator[Bare]:
     device = VirtioNet(first, controller, interrupts)
     for other in found:
         _log.warning("%s: another network card, which is not used", other.name)
-    size, free = native.memory()
+    size, free, _ = native.memory()
     _log.info("%d MiB of memory, %d free; the clock is the %s", size >> 20, free >> 20, native.clock_name())
     yield Bare(
         Platform(native.NativeClock(), native.NativeWallClock(), native.NativeEntropy(), interrupts),

@@ -23,6 +23,7 @@ cdef extern from "netapp/native/kernel/kernel.h" nogil:
     int netapp_registers_map(uint64_t address, uint64_t size) noexcept
     uint64_t netapp_memory_size() noexcept
     uint64_t netapp_memory_free() noexcept
+    uint64_t netapp_memory_largest() noexcept
     int netapp_console_read() noexcept
     struct netapp_window_t "netapp_window":
         uint64_t address

@@ -8,6 +8,7 @@ at run time) or 2 (bad usage); an error is one line.
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import sys
@@ -37,12 +38,27 @@ _log = logging.getLogger("netapp.native")
 _FOR_LINUX = re.compile(r"[a-z][\w.]*=\S*$")
 
 
+def prepare() -> None:
+    """What every bare machine has to do, for the image's snapshot. Clock, random numbers and command line are not those
+    of any machine yet."""
+    import netapp.native.bare  # noqa: F401
+
+    _appliance()
+    gc.collect()
+    gc.freeze()
+
+
+def resume(words: list[str]) -> None:
+    """On the machine that goes on from there."""
+    sys.argv = words
+    if "random" in sys.modules:  # seeded when it was imported
+        sys.modules["random"].seed()
+
+
 def main() -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a serial port is no terminal to Python
-    module, _, kind = _netapp_image.APPLIANCE.partition(":")
-    found: type[Appliance] = getattr(import_module(module), kind)
-    found.name = _netapp_image.NAME
+    found = _appliance()
     own, appliances = split([word for word in sys.argv[1:] if not (is_native() and _FOR_LINUX.match(word))])
     baked, appliances_baked = split(_netapp_image.WORDS)
     usage = f"usage: {found.name} [OPTIONS] [-- APPLIANCE OPTIONS]: {found.description()}"
@@ -66,6 +82,13 @@ def main() -> int:
         print(f"netapp: {reason(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _appliance() -> type[Appliance]:
+    module, _, kind = _netapp_image.APPLIANCE.partition(":")
+    found: type[Appliance] = getattr(import_module(module), kind)
+    found.name = _netapp_image.NAME
+    return found
 
 
 def _options(config: type, baked: Sequence[str], given: Sequence[str], title: str) -> Any:

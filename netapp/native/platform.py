@@ -23,6 +23,7 @@ from cython.cimports.netapp.native.machine import (
     netapp_interrupts_take,
     netapp_line_connect,
     netapp_memory_free,
+    netapp_memory_largest,
     netapp_memory_size,
     netapp_message_address,
     netapp_native,
@@ -70,9 +71,9 @@ def interrupts_taken():
 
 
 def memory():
-    """(bytes that there are beside the image, how many of them are free)."""
+    """(bytes that there are beside the image, how many of them are free, how many of those in one piece)."""
     _need_kernel()
-    return netapp_memory_size(), netapp_memory_free()
+    return netapp_memory_size(), netapp_memory_free(), netapp_memory_largest()
 
 
 def windows():

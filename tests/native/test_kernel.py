@@ -9,6 +9,7 @@ import pytest
 
 import netapp
 from netapp.native.image.build import KERNEL_FLAGS
+from netapp.native.image.link import FLAGS
 from tests.native.cpython.limits import REFUSED
 from tests.support.guests import MACHINES, run
 
@@ -33,10 +34,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kernel")
     objects = []
     for source in sorted(KERNEL.glob("*.[cS]")):
-        objects.append(folder / f"{source.stem}.o")
+        objects.append(folder / f"kernel.{source.stem}.o")
         subprocess.run(["gcc", "-c", *KERNEL_FLAGS, *WARNINGS, source, "-o", objects[-1]], check=True)
     linked = folder / "program"
-    options = ["-O1", "-static", "-no-pie", "-Wl,-z,norelro", "-Wl,-z,separate-code", "-s"]
+    options = ["-O1", *FLAGS]
     sources = [Path(__file__).with_name(name) for name in ("program.c", "calls.c")]
     subprocess.run(["gcc", *options, *sources, *objects, "-o", linked], check=True)
     return linked
@@ -217,4 +218,5 @@ def test_the_kernel_touches_no_vector_register_and_calls_nobody(program: Path) -
             kind, name = line.split()[-2:]
             (wanted if kind == "U" else had).add(name)
     of_the_linker = {"__ehdr_start", "__executable_start", "__etext", "_end", "_start"}
+    of_the_linker |= {f"kernel_{part}_{end}" for part in ("data", "bss") for end in ("start", "end")}
     assert wanted - had == of_the_linker

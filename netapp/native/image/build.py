@@ -22,6 +22,7 @@ from netapp.native.image.frozen import BLOB, freeze, initializer, inittab
 from netapp.native.image.iso import check_iso_tools, make_iso
 from netapp.native.image.link import link
 from netapp.native.image.objects import JOBS, Source, compiled
+from netapp.native.image.snapshot import add_snapshot, check_snapshot_tools
 from netapp.native.image.toolchain import OWN, BuildError, Toolchain, find_toolchain
 from netapp.node.appliance import Appliance
 
@@ -68,6 +69,7 @@ class Wanted:
 def build(wanted: Wanted, output: Path) -> Image:
     """Raises BuildError."""
     toolchain = find_toolchain(os.environ.get("CC", "gcc"))
+    check_snapshot_tools()
     if wanted.form == "iso":
         check_iso_tools()
     if not output.parent.is_dir() or output.is_dir():
@@ -78,6 +80,7 @@ def build(wanted: Wanted, output: Path) -> Image:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "image.elf")
         parts = link_closure(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, image, name)
+        parts["snapshot"] = add_snapshot(image)
         size = image.stat().st_size
         if size > LIMIT:
             told = ", ".join(f"{part} {part_size / 1e6:.1f}" for part, part_size in parts.items())

@@ -12,11 +12,13 @@ from netapp.native.image.toolchain import BuildError, Toolchain
 
 # What modules of Python's library need beside it.
 _LIBRARIES = {"pyexpat": "expat", "_elementtree": "expat", "zlib": "z", "binascii": "z"}
-_FLAGS = (
+_SCRIPT = Path(__file__).parents[1] / "kernel/kernel.ld"
+FLAGS = (
     "-static -no-pie -Wl,-z,norelro -Wl,-z,separate-code -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--build-id=none -s"
+    f" -Wl,-T,{_SCRIPT}"
 ).split()
 _PIECE = re.compile(r"\s0x[0-9a-f]+\s+0x([0-9a-f]+) (\S+\.o|\S+\))$")
-_NOT_LOADED = (".bss", ".tbss", ".comment", ".debug", "LOAD", "/DISCARD/", "__libc_freeres_ptrs")
+_NOT_LOADED = (".bss", ".tbss", ".kernel.bss", ".comment", ".debug", "LOAD", "/DISCARD/", "__libc_freeres_ptrs")
 
 
 def link(
@@ -31,7 +33,7 @@ def link(
     names = dict.fromkeys([*libraries, *(_LIBRARIES[name] for name in built_in if name in _LIBRARIES), "m"])
     listing = output.with_suffix(".map")
     done = subprocess.run(
-        [*toolchain.gcc, *_FLAGS, *more, f"-Wl,-Map={listing}", *map(str, objects), str(toolchain.archive)]
+        [*toolchain.gcc, *FLAGS, *more, f"-Wl,-Map={listing}", *map(str, objects), str(toolchain.archive)]
         + [f"-l{name}" for name in names]
         + ["-o", str(output)],
         capture_output=True,

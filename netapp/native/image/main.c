@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <Python.h>
 
+#include "../kernel/kernel.h"
+
 /* frozen.c: the modules of the image that are Python. */
 extern const struct _frozen netapp_frozen[];
 
@@ -45,6 +47,30 @@ static PyStatus configure(PyConfig *config, int argc, char **argv)
     return Py_InitializeFromConfig(config);
 }
 
+/* After prepare() there is another machine, with its own command line, which resume() is told. -1: an exception. */
+static int freeze(PyObject *module)
+{
+    PyObject *result = PyObject_CallMethod(module, "prepare", NULL);
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    netapp_freeze();
+    char **words;
+    int count = netapp_arguments(&words);
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list != NULL && i < count; i++) {
+        PyObject *word = PyUnicode_DecodeFSDefault(words[i]);
+        if (word == NULL || PyList_Append(list, word) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(word);
+    }
+    result = list == NULL ? NULL : PyObject_CallMethod(module, "resume", "N", list);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
 /* The status that main(), of netapp.native.main, returns or raises. */
 static int run(void)
 {
@@ -56,7 +82,9 @@ static int run(void)
         module = PyImport_ImportModule("netapp.native.main");
     }
     if (module != NULL) {
-        result = PyObject_CallMethod(module, "main", NULL);
+        if (!netapp_native() || !netapp_snapshot_wanted() || freeze(module) == 0) {
+            result = PyObject_CallMethod(module, "main", NULL);
+        }
         Py_DECREF(module);
     }
     if (result != NULL) {

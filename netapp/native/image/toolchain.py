@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PYTHON = "3.11"  # whose marshal format, frozen table and built-in modules the image is made for
-_PACKAGES = ("Cython==3.3.1", "setuptools")
+_PACKAGES = ("Cython==3.3.1", "setuptools", "lz4")
 OWN = frozenset(["_contextvars"])  # modules in C that images have from here: the library may not
 # Debian's first: one that somebody built has fewer modules in its library.
 _CONFIGS = (f"/usr/bin/python{PYTHON}-config", f"python{PYTHON}-config")

@@ -44,6 +44,13 @@ static void separate_ram(void) {
         }
 }
 
+int boot_has_memory(uint64_t start, uint64_t end) {
+    for (int i = 0; i < boot.ram_count; i++)
+        if (start >= boot.ram[i].start && end <= boot.ram[i].end)
+            return 1;
+    return 0;
+}
+
 static void copy_command_line(const char *text) {
     size_t length = least(strlen(text), sizeof boot.command_line - 1);
     memcpy(boot.command_line, text, length);

@@ -6,10 +6,20 @@
 
 extern char _end[];
 
+#define SNAPSHOT_HEAP (2UL << 20)
+
 static uint64_t heap_start, heap_end;
 static int protection_used;             /* then pages that come back are made writable again */
 
 void calls_memory_start(void) { heap_start = heap_end = round_up((uint64_t)_end, PAGE); }
+
+uint64_t heap_freeze(void) {
+    if (protection_used)
+        panic("memory whose protection was changed cannot be kept");
+    return heap_end;
+}
+
+void heap_keep(uint64_t end) { heap_end = end; }
 
 static int protect(uint64_t address, uint64_t bytes, uint64_t protection) {
     if (protection & PROT_EXEC)
@@ -42,6 +52,13 @@ int64_t call_brk(const uint64_t *a) {
     return (int64_t)heap_end;
 }
 
+/* In a snapshot everything lies low, for small machines to have memory there, and the heap has room to grow below it. */
+static void *take(uint64_t count) {
+    return netapp_snapshot_wanted()
+               ? pages_take_low(heap_start + SNAPSHOT_HEAP, heap_start + SNAPSHOT_PAGES * PAGE, count)
+               : pages_take(count);
+}
+
 int64_t call_mmap(const uint64_t *a) {
     uint64_t protection = a[2], flags = a[3];
     if (a[1] == 0 || a[1] > pages_limit())
@@ -54,7 +71,7 @@ int64_t call_mmap(const uint64_t *a) {
         call_refuse(", at a fixed address");
     if (protection & PROT_EXEC)
         return -EACCES;
-    uint64_t count = round_up(a[1], PAGE) / PAGE, address = (uint64_t)pages_take(count);
+    uint64_t count = round_up(a[1], PAGE) / PAGE, address = (uint64_t)take(count);
     if (address == 0)
         return -ENOMEM;
     if (!(flags & MAP_UNINITIALIZED))
@@ -88,7 +105,7 @@ int64_t call_mremap(const uint64_t *a) {
         pages_zero((void *)(from + before), after - before);
         return (int64_t)from;
     }
-    uint64_t to = a[3] & MREMAP_MAYMOVE ? (uint64_t)pages_take(after / PAGE) : 0;
+    uint64_t to = a[3] & MREMAP_MAYMOVE ? (uint64_t)take(after / PAGE) : 0;
     if (to == 0)
         return -ENOMEM;
     memcpy((void *)to, (void *)from, before);

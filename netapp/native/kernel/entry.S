@@ -117,6 +117,35 @@ program_start:                          /* (stack) */
         xorl %ebp, %ebp
         jmp _start
 
+/* What a function has to save, and the control words, go on the stack, which is kept. */
+        .globl netapp_freeze
+netapp_freeze:
+        pushq %rbp
+        pushq %rbx
+        pushq %r12
+        pushq %r13
+        pushq %r14
+        pushq %r15
+        subq $8, %rsp
+        stmxcsr (%rsp)
+        fnstcw 4(%rsp)
+        movq %rsp, %rdi
+        call snapshot_freeze            /* the end of this machine */
+        ud2
+        .globl snapshot_return
+snapshot_return:                        /* (stack) */
+        movq %rdi, %rsp
+        ldmxcsr (%rsp)
+        fldcw 4(%rsp)
+        addq $8, %rsp
+        popq %r15
+        popq %r14
+        popq %r13
+        popq %r12
+        popq %rbx
+        popq %rbp
+        ret
+
 /* --- Exceptions and interrupts. Each enters on a stack of its own (traps.c), so the red zone below rsp is safe. */
         .macro registers_push
         pushq %rax

@@ -49,6 +49,7 @@ void netapp_idle(uint64_t deadline) NETAPP_KERNEL;      /* sleeps until one is n
 int netapp_registers_map(uint64_t address, uint64_t size) NETAPP_KERNEL;    /* for registers: not cached. -1: no memory */
 uint64_t netapp_memory_size(void) NETAPP_KERNEL;        /* bytes that the kernel had to give at start */
 uint64_t netapp_memory_free(void) NETAPP_KERNEL;
+uint64_t netapp_memory_largest(void) NETAPP_KERNEL;     /* of that, in one piece */
 
 /* --- Console: the first serial port */
 #define NETAPP_CONSOLE_LINE 4
@@ -59,6 +60,11 @@ int netapp_console_read(void) NETAPP_KERNEL;            /* a byte; -1: none has 
 struct netapp_window { uint64_t address, size; uint32_t line; int edge; };      /* of virtio-mmio, maybe without a device */
 int netapp_window(int index, struct netapp_window *window) NETAPP_KERNEL;       /* 0: there is none of this index */
 void netapp_power_off(int status) NETAPP_KERNEL __attribute__((noreturn));
+
+/* --- The snapshot: snapshot.c */
+int netapp_snapshot_wanted(void) NETAPP_KERNEL;         /* this machine is there to make one, and for nothing else */
+void netapp_freeze(void) NETAPP_KERNEL;                 /* is called there, and returns on each machine that is booted */
+int netapp_arguments(char ***words) NETAPP_KERNEL;      /* of the command line, as main() gets them; how many */
 
 /* --- I/O ports */
 static inline uint8_t netapp_port_read8(uint16_t port) {

@@ -71,12 +71,14 @@ struct boot {
     char command_line[4096];
 };
 extern struct boot boot;
+int boot_has_memory(uint64_t start, uint64_t end);
 void boot_read(uint32_t magic, uint64_t info);
 
 /* pages.c: page frames. Counted from address 0, so they are identity-mapped. */
-void pages_start(void);                         /* with the memory below 4 GiB */
+void pages_start(uint64_t kept);                /* with the memory below 4 GiB. What it needs itself lies above `kept` */
 void pages_add_high(void);                      /* with the rest, when it is mapped */
 void *pages_take(uint64_t count);               /* from the top; NULL: not so many in one piece. Not zeroed */
+void *pages_take_low(uint64_t start, uint64_t end, uint64_t count);     /* between them, from `start` */
 int pages_take_at(uint64_t address, uint64_t count);        /* 0: one of them is in use */
 void pages_give(uint64_t address, uint64_t count);
 int pages_are_taken(uint64_t address, uint64_t count);      /* all of them, and all are memory */
@@ -96,6 +98,14 @@ int paging_put(uint64_t address);               /* a zeroed page of memory there
 #define TICKS_A_SECOND 100                      /* a second, as the auxiliary vector says: of times(2) */
 int stack_grow(uint64_t address);               /* where a page is missing; 0: not there, or there is no memory */
 uint64_t stack_fill(void);                      /* arguments and auxiliary vector; the address for rsp */
+
+/* snapshot.c, unpack.c */
+#define SNAPSHOT_PAGES 8192UL                   /* after the image, at most, of a snapshot */
+uint64_t snapshot_place(void);                  /* where its memory ends; 0: there is none, or no memory where it belongs */
+void snapshot_keep(void);                       /* its pages are in use */
+void snapshot_go_on(void) __attribute__((noreturn));
+const char *snapshot_seed(void);                /* where it is wanted: random numbers are made of these 32 bytes */
+uint64_t unpack(void *to, uint64_t room, const void *packed, uint64_t size);    /* bytes made of an LZ4 block; 0: it is broken */
 
 /* traps.c, entry.S */
 struct frame {                                  /* as entry.S pushes it */
@@ -151,6 +161,7 @@ uint64_t pvclock_read(void);
 int64_t pvclock_wall(void);                     /* ns since 1970 when pvclock_read() was 0; 0: not told */
 int64_t rtc_read(void);                         /* ns since 1970; 0: there is none */
 void clock_start(void);
+void clock_pass(uint64_t time);                 /* where a snapshot is wanted, and time stands still: it is so late now */
 void clock_woke(void);                          /* after a sleep, in which the TSC may have been anything */
 void clock_sleep_took(uint64_t nanoseconds);
 uint64_t clock_slept(void);                     /* how much of netapp_clock() the processor was halted */
@@ -168,6 +179,10 @@ void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2
 void panic_trap(const struct frame *frame) __attribute__((noreturn));
 void panic_traceback(void);                     /* Python's, if there is one */
 void refuse(int status, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));     /* to start: one line */
+
+/* calls_memory.c */
+uint64_t heap_freeze(void);                     /* where it ends */
+void heap_keep(uint64_t end);
 
 /* system_calls.c */
 void system_calls_start(void);

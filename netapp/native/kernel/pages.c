@@ -38,11 +38,11 @@ static void add_around_image(uint64_t start, uint64_t end) {
 }
 
 /* The bitmap lies at the end of the highest range below 4 GiB that has room for it. */
-static void place_bitmap(uint64_t bytes) {
-    uint64_t image_end = round_up((uint64_t)_end, PAGE);
+static void place_bitmap(uint64_t bytes, uint64_t kept) {
+    uint64_t image_end = round_up((uint64_t)_end, PAGE), least_start = kept > image_end ? kept : image_end;
     for (int i = boot.ram_count - 1; i >= 0; i--) {
         struct ram_range *range = &boot.ram[i];
-        if (range->end <= FOUR_GIB && range->end - range->start >= bytes && range->end - bytes >= image_end) {
+        if (range->end <= FOUR_GIB && range->end - range->start >= bytes && range->end - bytes >= least_start) {
             range->end -= bytes;
             used = (uint64_t *)range->end;
             memset(used, 0xff, bytes);
@@ -52,11 +52,11 @@ static void place_bitmap(uint64_t bytes) {
     refuse(NETAPP_NO_MEMORY, "too little memory: the image alone ends at %lu KiB", image_end / 1024);
 }
 
-void pages_start(void) {
+void pages_start(uint64_t kept) {
     uint64_t end = boot.ram_count > 0 ? boot.ram[boot.ram_count - 1].end : 0;
     first = 1;
     last = round_up(end / PAGE, WORD);
-    place_bitmap(round_up(last / 8, PAGE));
+    place_bitmap(round_up(last / 8, PAGE), kept);
     for (int i = 0; i < boot.ram_count; i++)
         if (boot.ram[i].start < FOUR_GIB)
             add_around_image(boot.ram[i].start, least(boot.ram[i].end, FOUR_GIB));
@@ -86,6 +86,19 @@ void *pages_take(uint64_t count) {
             mark(page, count, 1);
             free_count -= count;
             return (void *)(page * PAGE);
+        }
+    }
+    return NULL;
+}
+
+void *pages_take_low(uint64_t start, uint64_t end, uint64_t count) {
+    uint64_t run = 0;
+    for (uint64_t page = start / PAGE; page < least(end / PAGE, last); page++) {
+        run = is_used(page) ? 0 : run + 1;
+        if (run == count) {
+            uint64_t address = (page + 1 - count) * PAGE;
+            pages_take_at(address, count);
+            return (void *)address;
         }
     }
     return NULL;
@@ -134,5 +147,19 @@ void pages_zero(void *memory, uint64_t bytes) {
 }
 
 uint64_t pages_limit(void) { return last * PAGE; }
+uint64_t netapp_memory_largest(void) {
+    uint64_t run = 0, largest = 0;
+    for (uint64_t page = first; page < last; page++) {
+        if (page % WORD == 0 && used[page / WORD] == 0) {
+            run += WORD;
+            page += WORD - 1;
+        } else {
+            run = is_used(page) ? 0 : run + 1;
+        }
+        largest = run > largest ? run : largest;
+    }
+    return largest * PAGE;
+}
+
 uint64_t netapp_memory_free(void) { return free_count * PAGE; }
 uint64_t netapp_memory_size(void) { return total * PAGE; }

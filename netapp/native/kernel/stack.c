@@ -35,12 +35,18 @@ static int split(char *text, char *words[], int most) {
     return count;
 }
 
+int netapp_arguments(char ***words) {
+    static char line[sizeof boot.command_line], *found[ARGUMENTS] = {"netapp"};
+    memcpy(line, boot.command_line, sizeof line);
+    *words = found;
+    return 1 + split(line, found + 1, ARGUMENTS - 1);
+}
+
 uint64_t stack_fill(void) {
-    static char line[sizeof boot.command_line], *words[ARGUMENTS] = {"netapp"};
     static uint8_t random[16];
     const Elf64_Ehdr *header = (const void *)__ehdr_start;
-    memcpy(line, boot.command_line, sizeof line);
-    int count = 1 + split(line, words + 1, ARGUMENTS - 1);
+    char **words;
+    int count = netapp_arguments(&words);
     netapp_random(random, sizeof random);
     const Elf64_auxv_t vector[] = {
         {AT_PHDR, {(uint64_t)__ehdr_start + header->e_phoff}},

@@ -14,7 +14,10 @@ void kernel_start(uint32_t magic, uint64_t information) {
     boot_read(magic, information);
     acpi_start();
     windows_read_command_line();
-    pages_start();
+    uint64_t kept = snapshot_place();
+    pages_start(kept);
+    if (kept != 0)
+        snapshot_keep();
     paging_start();
     pages_add_high();
     apic_start();
@@ -22,5 +25,7 @@ void kernel_start(uint32_t magic, uint64_t information) {
     apic_calibrate();
     entropy_start();
     system_calls_start();
+    if (kept != 0)
+        snapshot_go_on();
     program_start(stack_fill());
 }
