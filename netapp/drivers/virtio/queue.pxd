@@ -105,7 +105,7 @@ cdef class VirtioQueue(Queue):
     cdef int _reap(self) except -1
     cdef bint _reap_split(self, virtqueue_t* queue, int count) noexcept
     cdef int _reap_packed(self, virtqueue_t* queue) noexcept
-    cdef bint _transmit_on(self, Chain frame, vnet_header_t* header) except -1
+    cdef bint _transmit_on(self, Chain frame) except -1
     cdef void _offer_table(self, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
     cdef void _offer_chain(self, vnet_header_t* header, iobuf_t* view, uint32_t count) noexcept
     cdef bint _flatten(self, Chain frame) except -1

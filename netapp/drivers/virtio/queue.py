@@ -23,6 +23,8 @@ from cython.cimports.netapp.drivers.virtio.virtqueue import (
     INDIRECT,
     NEXT,
     NO_ID,
+    ORDERED,
+    PACKED,
     USED_OR_NOT,
     WRITE,
     buffer_t,
@@ -146,6 +148,7 @@ def _own(found: cython.pointer(found_t)) -> cython.pointer(iobuf_t):
     """The found view takes its own place again, as there is no other."""
     view: cython.pointer(iobuf_t) = found.view
     found.view = cython.NULL
+    found.length = 0
     found.buffers = load16(cython.cast(uint64_t, cython.address(_header_of(view.slot).num_buffers)))
     return view
 
@@ -177,16 +180,16 @@ def _before(views: cython.pointer(iobuf_t), rest: cython.pointer(iobuf_t)) -> cy
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _may_keep(view: cython.pointer(iobuf_t), frame_class: cython.pointer(slot_class_t)) -> cython.bint:
-    """A view that is not used any more, alone: the receive queue will need one like it."""
+def _is_other(view: cython.pointer(iobuf_t), frame_class: cython.pointer(slot_class_t)) -> cython.bint:
+    """Of a view that is not used any more: whether it is not one, alone, such as the receive queue needs."""
     slot: cython.pointer(slot_t) = view.slot
     # Where slots are poisoned each goes back at once, so that a late look into one is seen.
     return (
-        REDZONE == 0
-        and view.next == cython.NULL
-        and slot.references == 1
-        and slot.home == frame_class
-        and slot.place == PLACE_DEVICE
+        REDZONE != 0
+        or unlikely(view.next != cython.NULL)
+        or unlikely(slot.references != 1)
+        or unlikely(slot.home != frame_class)
+        or unlikely(slot.place != PLACE_DEVICE)
     )
 
 
@@ -195,7 +198,7 @@ def _may_keep(view: cython.pointer(iobuf_t), frame_class: cython.pointer(slot_cl
 @cython.exceptval(check=False)
 def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
     """False: it is not kept."""
-    if self.kept_count >= MOST_KEPT or not _may_keep(view, self.frame_class):
+    if self.kept_count >= MOST_KEPT or _is_other(view, self.frame_class):
         return False
     view.next = self.kept
     self.kept = view
@@ -209,8 +212,8 @@ def _keep(self: VirtioQueue, view: cython.pointer(iobuf_t)) -> cython.bint:
 def _released_chain(queue: cython.pointer(virtqueue_t), buffer: cython.pointer(buffer_t)) -> cython.pointer(buffer_t):
     """release_chain(), in a batch whose end counts one descriptor of each: its last one."""
     end: cython.pointer(buffer_t) = cython.address(queue.buffers[buffer.last])
-    queue.free += buffer.count - 1
-    buffer.count = 1
+    queue.free += buffer.more
+    buffer.more = 0
     buffer.last = cython.cast(uint16_t, buffer - queue.buffers)
     return end
 
@@ -361,6 +364,8 @@ class VirtioQueue:
         buffers: uint16_t
         frame: Chain
         large: cython.bint = self.agreed.buffer_slots > 1
+        # num_buffers of a frame that is as most are.
+        usual: uint32_t = UINT32_MAX if large else 1
         if not self.filled:
             return self._poll_idle()
         self._reap()
@@ -379,11 +384,11 @@ class VirtioQueue:
             self.found_next = found + 1
             done += 1
             view = found.view
-            if view == cython.NULL:
-                self._drop(pool, found.buffers)
-                continue
             length = found.length
             if unlikely(length <= VNET_BYTES):
+                if view == cython.NULL:
+                    self._drop(pool, found.buffers)
+                    continue
                 if large:
                     _free_views(view)
                 else:
@@ -392,11 +397,8 @@ class VirtioQueue:
                 break
             header = _header_of(view.slot)
             buffers = load16(cython.cast(uint64_t, cython.address(header.num_buffers)))
-            if unlikely(large):
-                if not self._take_large(pool, found):
-                    continue
-            elif unlikely(buffers != 1) and self.agreed.mergeable:
-                if not self._merge(pool, found, buffers):
+            if unlikely(buffers != usual) and (large or self.agreed.mergeable):
+                if not (self._take_large(pool, found) if large else self._merge(pool, found, buffers)):
                     continue
             else:
                 length -= VNET_BYTES
@@ -456,9 +458,9 @@ class VirtioQueue:
         got: cython.int = 0
         obeys: cython.bint
         self.found_next = self.found_end = found
-        if self.agreed.buffer_slots == 1 and not queue.in_order:
+        if self.agreed.buffer_slots == 1 and queue.kind != ORDERED:
             self.look = self.look + 1 if self.look != UINT32_MAX else 1
-            if queue.packed != cython.NULL:
+            if queue.kind == PACKED:
                 obeys = self._look_packed(pool, queue, most)
             else:
                 got = used_by_now(queue)
@@ -550,60 +552,63 @@ class VirtioQueue:
 
     def _look_packed(self, pool, queue, most):
         """As _look_split(), of up to `most` buffers: what is used is made available again where it is."""
-        packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
-        end: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
+        packed: cython.pointer(packed_descriptor_t) = queue.next_used
+        stop: cython.pointer(packed_descriptor_t)
         buffers: cython.pointer(buffer_t) = queue.buffers
         found: cython.pointer(found_t) = self.found
         last: cython.pointer(found_t) = found + most
         kept: cython.pointer(iobuf_t) = self.kept
         view: cython.pointer(iobuf_t)
-        mask: uint32_t = queue.mask
+        mask: cython.size_t = queue.mask
         look: uint32_t = self.look
-        count: uint16_t
         used_flags: uint32_t = queue.used_flags
         available_flags: uint32_t = queue.available_flags | WRITE
-        flags: uint32_t
-        id: uint32_t
+        id: cython.size_t
         length: uint32_t
         obeys: cython.bint = True
-        while found < last:
-            # 2.8.22
-            flags = acquire16(cython.address(packed.flags))
-            if flags & USED_OR_NOT != used_flags:
+        while True:
+            # To the ring's end: the flags are the same.
+            stop = packed + (last - found)
+            if stop > queue.packed_end:
+                stop = queue.packed_end
+            while packed < stop:
+                # 2.8.22
+                if acquire16(cython.address(packed.flags)) & USED_OR_NOT != used_flags:
+                    break
+                id = load16(cython.cast(uint64_t, cython.address(packed.id)))
+                length = load32(cython.cast(uint64_t, cython.address(packed.length)))
+                # As in take_used(), whether the flag WRITE is set or not.
+                if id > mask or length > BUFFER_BYTES:
+                    obeys = False
+                    break
+                view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+                if view.length == look:
+                    obeys = False
+                    break
+                found.view = view
+                found.length = length
+                view = kept
+                if unlikely(view == cython.NULL):
+                    self.kept = cython.NULL
+                    view = self._replace_one(pool, found)
+                else:
+                    kept = view.next
+                view.length = look
+                buffers[id].held = view
+                # The id is there already. 2.8.21.1: the flags last; available is the other round's, of which it is not
+                # used yet.
+                packed.address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
+                packed.length = BUFFER_BYTES
+                release16(cython.address(packed.flags), cython.cast(uint16_t, available_flags))
+                found += 1
+                packed += 1
+            if packed != queue.packed_end:
                 break
-            id = load16(cython.cast(uint64_t, cython.address(packed.id)))
-            length = load32(cython.cast(uint64_t, cython.address(packed.length)))
-            # As in take_used(), whether the flag WRITE is set or not.
-            if id > mask or length > BUFFER_BYTES:
-                obeys = False
-                break
-            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-            if view.length == look:
-                obeys = False
-                break
-            found.view = view
-            found.length = length
-            view = kept
-            if unlikely(view == cython.NULL):
-                self.kept = cython.NULL
-                view = self._replace_one(pool, found)
-            else:
-                kept = view.next
-            view.length = look
-            buffers[id].held = view
-            packed.address = bus_address(view.slot.memory + (HEADROOM - VNET_BYTES))
-            packed.length = BUFFER_BYTES
-            packed.id = cython.cast(uint16_t, id)
-            # 2.8.21.1: the flags last; available is the other round's, of which it is not used yet.
-            release16(cython.address(packed.flags), cython.cast(uint16_t, available_flags))
-            found += 1
-            packed += 1
-            if packed == end:
-                packed = queue.packed
-                used_flags ^= USED_OR_NOT
-                available_flags ^= USED_OR_NOT
+            packed = queue.packed
+            used_flags ^= USED_OR_NOT
+            available_flags ^= USED_OR_NOT
         _found_so_far(self, found, kept)
-        queue.next_used = queue.next_available = cython.cast(uint32_t, packed - queue.packed)
+        queue.next_used = queue.next_available = packed
         queue.used_flags = cython.cast(uint16_t, used_flags)
         queue.available_flags = cython.cast(uint16_t, available_flags & USED_OR_NOT)
         queue.fresh = index_add(
@@ -790,8 +795,8 @@ class VirtioQueue:
         view: cython.pointer(iobuf_t)
         used: used_t
         got: cython.int
-        if not queue.in_order:
-            if queue.packed != cython.NULL:
+        if queue.kind != ORDERED:
+            if queue.kind == PACKED:
                 got = self._reap_packed(queue)
             else:
                 got = used_by_now(queue)
@@ -829,30 +834,43 @@ class VirtioQueue:
         mask: uint32_t = queue.mask
         at: uint32_t = queue.taken
         last: uint32_t = at + cython.cast(uint32_t, count)
+        begin: uint32_t
+        stop: uint32_t
         id: uint32_t
         before.next = queue.first
         if queue.first != NO_ID:
             end = cython.address(buffers[queue.last])
         while at < last:
-            id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
-            if id > mask:
+            # As many as there is room for, if all are kept.
+            begin = at
+            stop = last
+            if room == 0:
+                frame_class = cython.NULL
+            elif room < last - at:
+                stop = at + room
+            while at < stop:
+                id = load32(cython.cast(uint64_t, cython.address(ring[at & mask].id)))
+                if id > mask:
+                    break
+                view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+                if view == cython.NULL:
+                    break
+                buffers[id].held = cython.NULL
+                end.next = cython.cast(uint16_t, id)
+                if unlikely(buffers[id].more != 0):
+                    end = _released_chain(queue, cython.address(buffers[id]))
+                else:
+                    end = cython.address(buffers[id])
+                if _is_other(view, frame_class):
+                    room += 1
+                    rest = _before(view, rest)
+                else:
+                    view.next = kept
+                    kept = view
+                at += 1
+            room -= at - begin
+            if at < stop:
                 break
-            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-            if view == cython.NULL:
-                break
-            buffers[id].held = cython.NULL
-            end.next = cython.cast(uint16_t, id)
-            if unlikely(buffers[id].count != 1):
-                end = _released_chain(queue, cython.address(buffers[id]))
-            else:
-                end = cython.address(buffers[id])
-            if room and _may_keep(view, frame_class):
-                view.next = kept
-                kept = view
-                room -= 1
-            else:
-                rest = _before(view, rest)
-            at += 1
         self.kept = kept
         self.kept_count = MOST_KEPT - room
         _free_views(rest)
@@ -861,9 +879,10 @@ class VirtioQueue:
         return at >= last
 
     def _reap_packed(self, queue):
-        """Without IN_ORDER: all that is used: of how many; -1: the device breaks the rules."""
-        packed: cython.pointer(packed_descriptor_t) = cython.address(queue.packed[queue.next_used])
-        wrap: cython.pointer(packed_descriptor_t) = queue.packed + queue.size
+        """Without IN_ORDER: all that is used: of how many descriptors; -1: the device breaks the rules."""
+        packed: cython.pointer(packed_descriptor_t) = queue.next_used
+        begin: cython.pointer(packed_descriptor_t)
+        stop: cython.pointer(packed_descriptor_t)
         buffers: cython.pointer(buffer_t) = queue.buffers
         # Freed at the end: a call would have the loop's locals in memory.
         rest: cython.pointer(iobuf_t) = cython.NULL
@@ -873,47 +892,60 @@ class VirtioQueue:
         before: buffer_t
         end: cython.pointer(buffer_t) = cython.address(before)
         view: cython.pointer(iobuf_t)
-        mask: uint32_t = queue.mask
+        mask: cython.size_t = queue.mask
         used_flags: uint32_t = queue.used_flags
-        id: uint32_t
+        id: cython.size_t
         count: uint32_t = 0
         obeys: cython.bint = True
         before.next = queue.first
         if queue.first != NO_ID:
             end = cython.address(buffers[queue.last])
-        # 2.8.22. It ends: each one found is a buffer fewer that the device has.
-        while acquire16(cython.address(packed.flags)) & USED_OR_NOT == used_flags:
-            id = load16(cython.cast(uint64_t, cython.address(packed.id)))
-            if id > mask:
-                obeys = False
-                break
-            view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
-            if view == cython.NULL:
-                obeys = False
-                break
-            buffers[id].held = cython.NULL
-            end.next = cython.cast(uint16_t, id)
-            if unlikely(buffers[id].count != 1):
-                packed += buffers[id].count - 1
-                end = _released_chain(queue, cython.address(buffers[id]))
-            else:
+        while True:
+            # As many as there is room for, if all are kept; to the ring's end.
+            begin = packed
+            stop = queue.packed_end
+            if room == 0:
+                frame_class = cython.NULL
+            elif room < stop - packed:
+                stop = packed + room
+            # 2.8.22. It ends: each one found is a buffer fewer that the device has.
+            while packed < stop:
+                if acquire16(cython.address(packed.flags)) & USED_OR_NOT != used_flags:
+                    break
+                id = load16(cython.cast(uint64_t, cython.address(packed.id)))
+                if id > mask:
+                    obeys = False
+                    break
+                view = cython.cast(cython.pointer(iobuf_t), buffers[id].held)
+                if view == cython.NULL:
+                    obeys = False
+                    break
+                buffers[id].held = cython.NULL
+                end.next = cython.cast(uint16_t, id)
                 end = cython.address(buffers[id])
-            packed += 1
-            if unlikely(packed >= wrap):
+                if unlikely(end.more != 0):
+                    packed += end.more
+                    room += end.more
+                    end.more = 0
+                if _is_other(view, frame_class):
+                    room += 1
+                    rest = _before(view, rest)
+                else:
+                    view.next = kept
+                    kept = view
+                packed += 1
+            count += cython.cast(uint32_t, packed - begin)
+            room -= cython.cast(uint32_t, packed - begin)
+            if packed < stop:
+                break
+            if packed >= queue.packed_end:
                 packed -= queue.size
                 used_flags ^= USED_OR_NOT
-            if room and _may_keep(view, frame_class):
-                view.next = kept
-                kept = view
-                room -= 1
-            else:
-                rest = _before(view, rest)
-            count += 1
         self.kept = kept
         self.kept_count = MOST_KEPT - room
         _free_views(rest)
         _end_release(queue, before.next, end, count)
-        queue.next_used = cython.cast(uint32_t, packed - queue.packed)
+        queue.next_used = packed
         queue.used_flags = cython.cast(uint16_t, used_flags)
         return cython.cast(cython.int, count) if obeys else -1
 
@@ -923,13 +955,13 @@ class VirtioQueue:
         header: cython.pointer(vnet_header_t)
         length: uint32_t
         # Nothing lives on after a call: the common way saves no registers.
-        if not self.sends or view == cython.NULL:
-            return self._transmit_on(frame, cython.NULL)
+        if not self.sends or frame.count != 1:
+            return self._transmit_on(frame)
         queue = cython.address(self.transmitting.ring)
         # Header and the first view in one descriptor, where there is room (2.7.4.2: no layout is assumed).
         header = own_room(view)
-        if header == cython.NULL or view.next != cython.NULL or queue.free == 0:
-            return self._transmit_on(frame, header)
+        if header == cython.NULL or queue.free == 0:
+            return self._transmit_on(frame)
         put_offload(header, cython.address(frame.offload))
         length = view.length
         self.count.tx_bytes += length
@@ -940,16 +972,19 @@ class VirtioQueue:
         frame.length = 0
         return True
 
-    def _transmit_on(self, frame, header):
+    def _transmit_on(self, frame):
         """A frame of several pieces, or one that the ring may have no room for, or that is not sent at all."""
         queue: cython.pointer(virtqueue_t)
         view: cython.pointer(iobuf_t) = frame.head
-        count: uint32_t = frame.count + (1 if header == cython.NULL else 0)
+        header: cython.pointer(vnet_header_t)
+        count: uint32_t
         needed: uint32_t
         if not self.sends or view == cython.NULL:
             self.count.tx_link_down += 1
             frame.drop_views()
             return True
+        header = own_room(view)
+        count = frame.count + (1 if header == cython.NULL else 0)
         queue = cython.address(self.transmitting.ring)
         needed = 1 if queue.indirect and count <= TABLE_ENTRIES else count
         if count > queue.size:
@@ -958,7 +993,7 @@ class VirtioQueue:
         if needed > queue.free:
             self._reap()
             if not self.works:
-                return self._transmit_on(frame, cython.NULL)
+                return self._transmit_on(frame)
             if needed > queue.free:
                 self.count.tx_full += 1
                 self.blocked = True

@@ -19,6 +19,10 @@ cdef enum:
     USED = 0x8000
     USED_OR_NOT = 0x8080         # both
     NO_ID = 0xffff
+    # Kinds of queues: with IN_ORDER, split or packed, there is more to do for each buffer.
+    SPLIT = 0
+    PACKED = 1
+    ORDERED = 2
     # RING_EVENT_FLAGS of a packed queue (2.8.10).
     EVENTS_ENABLE = 0
     EVENTS_DISABLE = 1
@@ -59,7 +63,7 @@ cdef struct buffer_t:
     void* held                   # what it is made of; NULL: the device has no such buffer
     uint16_t next                # of a free one the next that is free, NO_ID after the last; within a chain the next
     uint16_t last                # its last descriptor; of a packed queue, and of a free buffer, the id
-    uint16_t count               # descriptors of the ring that it takes; of a free one 1
+    uint16_t more                # descriptors of the ring that it takes beyond one; of a free one 0
     uint16_t sequence            # with IN_ORDER: the number of buffers made available before it
 
 cdef struct piece_t:
@@ -75,16 +79,16 @@ cdef struct used_t:
 cdef struct virtqueue_t:
     uint32_t size                # descriptors: a power of two
     uint32_t mask
-    bint in_order
+    uint32_t kind
     bint event_index
     bint indirect
     split_descriptor_t* descriptors      # split; else NULL
-    split_descriptor_t* plain            # the same without IN_ORDER; else NULL: what offer() has to look at
     available_t* available
     used_ring_t* used
     uint16_t* used_event                 # ours, for the device
     uint16_t* available_event            # the device's, for us
     packed_descriptor_t* packed          # packed; else NULL
+    packed_descriptor_t* packed_end
     event_t* driver_event
     event_t* device_event
     buffer_t* buffers                    # [size]
@@ -98,9 +102,9 @@ cdef struct virtqueue_t:
     uint16_t fresh                       # packed: descriptors made available since it was last notified
     uint16_t taken                       # split, or with IN_ORDER: buffers taken back so far
     uint16_t seen                        # split: used.index, as it was read last
-    uint32_t next_available              # packed: where in the ring, and the flags of a descriptor there
+    packed_descriptor_t* next_available  # packed: where in the ring, and the flags of a descriptor there
     uint16_t available_flags
-    uint32_t next_used
+    packed_descriptor_t* next_used
     uint16_t used_flags
     uint16_t batch                       # with IN_ORDER: buffers to take until and with the one that was named
     uint16_t event                       # split: what used_event says
@@ -152,9 +156,10 @@ cdef inline uint16_t take_id(virtqueue_t* queue) noexcept:
     return id
 
 cdef inline void offer_split(
-    virtqueue_t* queue, split_descriptor_t* split, uint16_t id, uint64_t address, uint32_t length, uint16_t flags
+    virtqueue_t* queue, uint16_t id, uint64_t address, uint32_t length, uint16_t flags
 ) noexcept:
     """2.7.13.1, 2.7.13.2"""
+    cdef split_descriptor_t* split = queue.descriptors
     split[id].address = address
     split[id].length = length
     # And `next`, which means nothing here.
@@ -162,36 +167,44 @@ cdef inline void offer_split(
     queue.available.ring[queue.added & queue.mask] = id
     queue.added = index_add(queue.added, 1)
 
+cdef inline void offer_packed(
+    virtqueue_t* queue, uint16_t id, uint64_t address, uint32_t length, uint16_t flags
+) noexcept:
+    cdef packed_descriptor_t* packed = queue.next_available
+    packed.address = address
+    packed.length = length
+    packed.id = id
+    # 2.8.21.1: the flags last.
+    release16(&packed.flags, flags | queue.available_flags)
+    packed += 1
+    if packed == queue.packed_end:
+        packed = queue.packed
+        queue.available_flags ^= USED_OR_NOT
+    queue.next_available = packed
+    queue.fresh = index_add(queue.fresh, 1)
+
+cdef inline void step_over_used(virtqueue_t* queue, uint32_t count) noexcept:
+    """Of a packed queue: as many descriptors."""
+    queue.next_used += count
+    if queue.next_used >= queue.packed_end:
+        queue.next_used -= queue.size
+        queue.used_flags ^= USED_OR_NOT
+
 cdef inline void offer(
     virtqueue_t* queue, uint16_t id, void* held, uint64_t address, uint32_t length, uint16_t flags
 ) noexcept:
     """Makes a buffer of one descriptor available. Its id comes from take_id(), or it was taken back and not released."""
     cdef buffer_t* buffer = &queue.buffers[id]
-    cdef split_descriptor_t* plain = queue.plain
-    cdef packed_descriptor_t* packed
-    cdef uint32_t at
     buffer.held = held
-    if plain != NULL:
-        offer_split(queue, plain, id, address, length, flags)
+    if queue.kind == SPLIT:
+        offer_split(queue, id, address, length, flags)
         return
-    if queue.in_order:
+    if queue.kind != PACKED:
         remember_order(queue, id)
-    if queue.packed == NULL:
-        offer_split(queue, queue.descriptors, id, address, length, flags)
-    else:
-        # 2.8.21.1: the flags last.
-        at = queue.next_available
-        packed = &queue.packed[at]
-        packed.address = address
-        packed.length = length
-        packed.id = id
-        release16(&packed.flags, flags | queue.available_flags)
-        at += 1
-        if at == queue.size:
-            at = 0
-            queue.available_flags ^= USED_OR_NOT
-        queue.next_available = at
-        queue.fresh = index_add(queue.fresh, 1)
+        if queue.packed == NULL:
+            offer_split(queue, id, address, length, flags)
+            return
+    offer_packed(queue, id, address, length, flags)
 
 cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
     """1: a buffer that the device is done with. 0: there is none. -1: the device breaks the rules."""
@@ -216,7 +229,7 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
         length = load32(<uint64_t>&element.length)
     else:
         # 2.8.22
-        packed = &queue.packed[queue.next_used]
+        packed = queue.next_used
         flags = acquire16(&packed.flags)
         if flags & USED_OR_NOT != queue.used_flags:
             return 0
@@ -228,7 +241,7 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
     buffer = &queue.buffers[id]
     if buffer.held == NULL:
         return -1
-    if queue.in_order and buffer.sequence != queue.taken:
+    if queue.kind == ORDERED and buffer.sequence != queue.taken:
         queue.named.id = <uint16_t>id
         queue.named.length = length
         queue.named.whole = False
@@ -237,10 +250,7 @@ cdef inline int take_used(virtqueue_t* queue, used_t* used) noexcept:
     buffer.held = NULL
     queue.taken = index_add(queue.taken, 1)
     if queue.packed != NULL:
-        queue.next_used += buffer.count
-        if queue.next_used >= queue.size:
-            queue.next_used -= queue.size
-            queue.used_flags ^= USED_OR_NOT
+        step_over_used(queue, <uint32_t>buffer.more + 1)
     used.id = <uint16_t>id
     used.length = length
     used.whole = False
@@ -252,7 +262,7 @@ cdef inline void release(virtqueue_t* queue, uint16_t id) noexcept:
         queue.first = id
     else:
         queue.buffers[queue.last].next = id
-    if queue.buffers[id].count != 1:
+    if queue.buffers[id].more:
         release_chain(queue, id)
         return
     queue.buffers[id].next = NO_ID

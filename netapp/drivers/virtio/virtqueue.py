@@ -43,7 +43,10 @@ def make_virtqueue(size, features, scratch_bytes):
     made.size = size
     queue.size = size
     queue.mask = size - 1
-    queue.in_order = (features >> cython.cast(cython.int, IN_ORDER)) & 1 != 0
+    if (features >> cython.cast(cython.int, IN_ORDER)) & 1:
+        queue.kind = ORDERED
+    else:
+        queue.kind = PACKED if packed else SPLIT
     queue.event_index = (features >> cython.cast(cython.int, EVENT_IDX)) & 1 != 0
     queue.indirect = (features >> cython.cast(cython.int, INDIRECT_DESC)) & 1 != 0
     queue.buffers = cython.cast(cython.pointer(buffer_t), calloc(size, cython.sizeof(buffer_t)))
@@ -53,11 +56,12 @@ def make_virtqueue(size, features, scratch_bytes):
     for i in range(size):
         queue.buffers[i].next = i + 1 if i + 1 < size else NO_ID
         queue.buffers[i].last = i
-        queue.buffers[i].count = 1
     queue.last = size - 1
     queue.free = size
     if packed:
         queue.packed = cython.cast(cython.pointer(packed_descriptor_t), made.memory)
+        queue.packed_end = queue.packed + size
+        queue.next_available = queue.next_used = queue.packed
         queue.driver_event = cython.cast(cython.pointer(event_t), made.memory + descriptors)
         queue.device_event = cython.cast(cython.pointer(event_t), made.memory + descriptors + driver)
         # Both wrap counters begin as 1 (2.8.1).
@@ -65,7 +69,6 @@ def make_virtqueue(size, features, scratch_bytes):
         queue.used_flags = USED_OR_NOT
     else:
         queue.descriptors = cython.cast(cython.pointer(split_descriptor_t), made.memory)
-        queue.plain = cython.NULL if queue.in_order else queue.descriptors
         queue.available = cython.cast(cython.pointer(available_t), made.memory + descriptors)
         queue.used = cython.cast(cython.pointer(used_ring_t), made.memory + descriptors + driver)
         queue.used_event = cython.address(queue.available.ring[0]) + size
@@ -85,8 +88,8 @@ def offer_pieces(queue, held, pieces, count, readable):
     packed: cython.pointer(packed_descriptor_t)
     first: cython.pointer(packed_descriptor_t) = cython.NULL
     buffer.held = held
-    buffer.count = count
-    if queue.in_order:
+    buffer.more = count - 1
+    if queue.kind == ORDERED:
         remember_order(queue, id)
     for i in range(count):
         flags = (0 if i < readable else WRITE) | (NEXT if i + 1 < count else 0)
@@ -100,7 +103,7 @@ def offer_pieces(queue, held, pieces, count, readable):
             at = queue.buffers[at].next
             split.next = at if flags & NEXT else 0
         else:
-            packed = cython.address(queue.packed[queue.next_available])
+            packed = queue.next_available
             packed.address = pieces[i].address
             packed.length = pieces[i].length
             packed.id = id
@@ -109,9 +112,9 @@ def offer_pieces(queue, held, pieces, count, readable):
                 first_flags = flags | queue.available_flags
             else:
                 packed.flags = flags | queue.available_flags
-            queue.next_available += 1
-            if queue.next_available == queue.size:
-                queue.next_available = 0
+            queue.next_available = packed + 1
+            if queue.next_available == queue.packed_end:
+                queue.next_available = queue.packed
                 queue.available_flags ^= USED_OR_NOT
     queue.first = queue.buffers[buffer.last].next
     queue.free -= count
@@ -126,10 +129,10 @@ def offer_pieces(queue, held, pieces, count, readable):
 
 def release_chain(queue, id):
     buffer: cython.pointer(buffer_t) = cython.address(queue.buffers[id])
-    queue.free += buffer.count
+    queue.free += buffer.more + 1
     queue.last = buffer.last
     queue.buffers[queue.last].next = NO_ID
-    buffer.count = 1
+    buffer.more = 0
     buffer.last = id
 
 
@@ -148,10 +151,7 @@ def take_of_batch(queue, used):
     queue.taken = index_add(queue.taken, 1)
     queue.batch -= 1
     if queue.packed != cython.NULL:
-        queue.next_used += buffer.count
-        if queue.next_used >= queue.size:
-            queue.next_used -= queue.size
-            queue.used_flags ^= USED_OR_NOT
+        step_over_used(queue, cython.cast(uint32_t, buffer.more) + 1)
     used.id = id
     used.whole = queue.batch != 0
     used.length = 0 if used.whole else queue.named.length
@@ -179,7 +179,8 @@ def _notification_wanted(queue: cython.pointer(virtqueue_t), fresh: uint16_t) ->
     # Where that place lies before the one that is next: in this round of the ring, or the one before.
     if (place >> 15 != 0) != (queue.available_flags == AVAILABLE):
         event = index_sub(event, queue.size)
-    return index_sub(index_sub(queue.next_available, event), 1) < fresh
+    place = cython.cast(uint16_t, queue.next_available - queue.packed)
+    return index_sub(index_sub(place, event), 1) < fresh
 
 
 class Virtqueue:
@@ -236,7 +237,8 @@ class Virtqueue:
             if queue.event_index:
                 release16(
                     cython.address(queue.driver_event.place),
-                    queue.next_used | (0x8000 if queue.used_flags == USED_OR_NOT else 0),
+                    cython.cast(uint16_t, queue.next_used - queue.packed)
+                    | (0x8000 if queue.used_flags == USED_OR_NOT else 0),
                 )
             release16(
                 cython.address(queue.driver_event.flags), EVENTS_DESCRIPTOR if queue.event_index else EVENTS_ENABLE
@@ -265,4 +267,4 @@ class Virtqueue:
             return True
         if queue.packed == cython.NULL:
             return acquire16(cython.address(queue.used.index)) != queue.taken
-        return acquire16(cython.address(queue.packed[queue.next_used].flags)) & USED_OR_NOT == queue.used_flags
+        return acquire16(cython.address(queue.next_used.flags)) & USED_OR_NOT == queue.used_flags
