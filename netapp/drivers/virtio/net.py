@@ -19,11 +19,8 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_TSO4,
     FEATURE_USO,
 )
-from cython.cimports.netapp.drivers.virtio.queue import (
-    VirtioQueue,
-    receiving_scratch,
-    transmitting_scratch,
-)
+from cython.cimports.netapp.drivers.virtio.queue import VirtioQueue, receiving_scratch
+from cython.cimports.netapp.drivers.virtio.sending import transmitting_scratch
 from cython.cimports.netapp.drivers.virtio.virtqueue import (
     Virtqueue,
     make_virtqueue,

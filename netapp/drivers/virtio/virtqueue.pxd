@@ -6,7 +6,7 @@ rings and indices, is read once, and checked before it is used; what the driver 
 """
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from netapp.drivers.access cimport acquire16, full_fence, index_add, index_sub, load16, load32, release16
+from netapp.drivers.access cimport acquire16, bus_address, full_fence, index_add, index_sub, load16, load32, release16
 from netapp.drivers.registers cimport Registers
 from netapp.iobuf.pool cimport iobuf_t
 
@@ -268,6 +268,34 @@ cdef inline void release(virtqueue_t* queue, uint16_t id) noexcept:
     queue.buffers[id].next = NO_ID
     queue.last = id
     queue.free += 1
+
+cdef inline void end_release(virtqueue_t* queue, uint16_t first, buffer_t* end, uint32_t count) noexcept:
+    """Of a batch of buffers, which were linked behind each other, from `first`, with those that were free before.
+    `count`: of their descriptors."""
+    if count:
+        end.next = NO_ID
+        queue.first = first
+        queue.last = <uint16_t>(end - queue.buffers)
+        queue.free += <uint16_t>count
+
+cdef inline void put_entry(
+    virtqueue_t* queue, uint8_t* table, uint32_t i, const void* address, uint32_t length, uint16_t flags
+) noexcept:
+    """Of an indirect table: the next one is linked in a split queue only (2.7.5.3, 2.8.7)."""
+    cdef split_descriptor_t* split
+    cdef packed_descriptor_t* packed
+    if queue.packed == NULL:
+        split = <split_descriptor_t*>table + i
+        split.address = bus_address(address)
+        split.length = length
+        split.flags = flags
+        split.next = <uint16_t>(i + 1) if flags & NEXT else 0
+    else:
+        packed = <packed_descriptor_t*>table + i
+        packed.address = bus_address(address)
+        packed.length = length
+        packed.id = 0
+        packed.flags = flags & <uint16_t>~NEXT
 
 cdef inline int used_by_now(virtqueue_t* queue) noexcept:
     """Of a split queue without IN_ORDER: how many elements of the used ring are to be looked at; -1: more than buffers
