@@ -1,10 +1,7 @@
 """`netapp build`: what it makes, twice the same, and what it says where something is missing."""
 
-import _sre  # type: ignore[import-not-found]
 import hashlib
-import marshal
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -14,7 +11,7 @@ from netapp.cli.find import find_appliance
 from netapp.cli.main import main
 from netapp.compiling import locked
 from netapp.native.image import build as building
-from netapp.native.image import freezer, iso, toolchain
+from netapp.native.image import iso, toolchain
 from netapp.native.image.build import LIMIT, Image, Wanted, build
 from netapp.native.image.frozen import initializer
 from netapp.native.image.objects import Source, compiled
@@ -46,28 +43,6 @@ def test_the_same_twice(image: Image, tmp_path: Path, monkeypatch: pytest.Monkey
     assert digest(made.path) == digest(image.path)
     assert sum(made.parts.values()) == pytest.approx(made.size, rel=0.02)
     assert {"Python", "compiled modules", "frozen modules", "kernel", "C library"} <= set(made.parts)
-
-
-@pytest.mark.system
-def test_what_modules_compile_when_they_are_imported_is_in_the_image(image: Image) -> None:
-    assert b"pool_bytes:_type_pool_bytes" in image.path.read_bytes()  # NodeConfig's __init__()
-
-
-def test_text_and_patterns_are_compiled_ahead() -> None:
-    asked: list[tuple[str, str | bytes, int]] = [
-        ("exec", "x = 1", 0),
-        ("eval", "1 + 1", 0),
-        ("re", "(?P<a>b)+c", int(re.I)),
-        ("re", b"(?L)x", 0),
-        ("re", "(", 0),
-    ]
-    known, made = freezer._made(asked).co_consts
-    assert known == tuple(asked[:3])  # not what depends on the locale, or is wrong
-    values: dict[str, int] = {}
-    exec(marshal.loads(made[0]), values)
-    assert values["x"] == 1 and eval(marshal.loads(made[1])) == 2
-    found = _sre.compile(*marshal.loads(made[2]))
-    assert found == re.compile("(?P<a>b)+c", re.I) and found.match("BBC")["a"] == "B"
 
 
 @pytest.mark.system

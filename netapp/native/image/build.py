@@ -11,14 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import netapp
 from netapp.compiling import C_FLAGS, RELEASE_FLAGS, release_macros
 from netapp.native.image.closure import Closure, Kind, Module
-from netapp.native.image.frozen import BLOB, freeze, initializer, inittab
+from netapp.native.image.frozen import freeze, initializer, inittab
 from netapp.native.image.iso import check_iso_tools, make_iso
 from netapp.native.image.link import link
 from netapp.native.image.objects import JOBS, Source, compiled
@@ -27,9 +27,7 @@ from netapp.native.image.toolchain import OWN, BuildError, Toolchain, find_toolc
 from netapp.node.appliance import Appliance
 
 LIMIT = 14_000_000  # bytes
-_MAIN = "netapp.native.main"
-PROGRAM = ("netapp.native.importer", _MAIN)
-_MACHINES = ("netapp.native.bare", "netapp.native.process")
+PROGRAM = ("netapp.native.importer", "netapp.native.main")
 _HERE = Path(__file__).parent
 _KERNEL = _HERE.parent / "kernel"
 _ROOT = Path(netapp.__file__).parents[1]
@@ -79,7 +77,7 @@ def build(wanted: Wanted, output: Path) -> Image:
     closure.add((*PROGRAM, name))
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "image.elf")
-        parts = link_closure(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, image, name)
+        parts = link_closure(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, image)
         parts["snapshot"] = add_snapshot(image)
         size = image.stat().st_size
         if size > LIMIT:
@@ -93,15 +91,12 @@ def build(wanted: Wanted, output: Path) -> Image:
     return Image(output, size, parts)
 
 
-def link_closure(
-    toolchain: Toolchain, closure: Closure, baked: dict[str, str], output: Path, appliance: str = ""
-) -> dict[str, int]:
-    """A file that boots, out of the modules and of `baked` ones, whose text is given; bytes of it by part. Of an
-    appliance's module, what starting it compiles from text is compiled ahead."""
+def link_closure(toolchain: Toolchain, closure: Closure, baked: dict[str, str], output: Path) -> dict[str, int]:
+    """A file that boots, out of the modules and of `baked` ones, whose text is given; bytes of it by part."""
     cache = _cache()
     with _alone(cache), tempfile.TemporaryDirectory(dir=cache) as scratch:
         image = Path(scratch, "image.elf")
-        parts = _linked(toolchain, closure, baked, appliance, cache, image)
+        parts = _linked(toolchain, closure, baked, cache, image)
         image.chmod(0o755)
         shutil.move(image, output)
     return parts
@@ -118,14 +113,13 @@ def _baked(wanted: Wanted, closure: Closure) -> str:
     return "".join(f"{name} = {value!r}\n" for name, value in values.items())
 
 
-def _linked(
-    toolchain: Toolchain, closure: Closure, baked: dict[str, str], appliance: str, cache: Path, image: Path
-) -> dict[str, int]:
+def _linked(toolchain: Toolchain, closure: Closure, baked: dict[str, str], cache: Path, image: Path) -> dict[str, int]:
     """Makes the file; bytes of it by part."""
     folder = image.parent
     built_in = [module.name for module in closure.of(Kind.BUILT_IN)]
     modules = closure.of(Kind.COMPILED)
-    names = inittab(built_in, [module.name for module in modules], folder)
+    tables = freeze(toolchain, closure.of(Kind.PLAIN), baked, folder)
+    tables.append(inittab(built_in, [module.name for module in modules], folder))
     includes = tuple(f"-I{path}" for path in toolchain.includes)
     headers = tuple(sorted(_KERNEL.glob("*.h")))
     sources, libraries = _cythonized(toolchain, modules, cache)
@@ -133,37 +127,14 @@ def _linked(
         Source(f"kernel.{path.stem}", path, tuple(KERNEL_FLAGS), headers) for path in sorted(_KERNEL.glob("*.[cS]"))
     ]
     own = ["main", *(name.lstrip("_") for name in OWN if name in built_in)]
-    sources += [Source(f"image.{name}", _HERE / f"{name}.c", ("-O2", "-g0", *_STATIC, *includes)) for name in own]
+    flags = ("-g0", *_STATIC, *includes)
+    # Within main() the value that a stack protector compares changes: kernel/snapshot.c.
+    plain = ("-O2", "-fno-stack-protector", *flags)
+    sources += [Source(f"image.{name}", _HERE / f"{name}.c", plain, headers) for name in own]
     objects = compiled(toolchain, sources, cache / "o")
-    flags = ("-g0", *_STATIC, *includes, f"-Wa,-I{folder}")
-
-    def made(plain: Sequence[Module], baked: dict[str, str], asked: str) -> dict[str, int]:
-        tables = [names, *freeze(toolchain, plain, baked, asked, folder)]
-        depends = (folder / BLOB,)
-        sources = [Source(f"image.{path.stem}", path, flags, depends) for path in tables]
-        more = compiled(toolchain, sources, folder / "o")
-        return link(toolchain, [*objects, *more], image, built_in, libraries)
-
-    plain = closure.of(Kind.PLAIN)
-    if not appliance:
-        return made(plain, baked, "[]")
-    main = next(module for module in plain if module.name == _MAIN)
-    assert main.source is not None
-    others = [module for module in plain if module is not main]
-    made([*others, replace(main, source=_HERE / "recorder.py")], baked | {"_main": main.source.read_text()}, "[]")
-    return made(plain, baked, _recorded(image, ["_main", *_MACHINES, appliance]))
-
-
-def _recorded(image: Path, names: Sequence[str]) -> str:
-    """What these modules compile while they are imported, as the image of the recorder, which is run as a Linux
-    process, says. An appliance that cannot be imported says so when it is booted."""
-    try:
-        done = subprocess.run(
-            [str(image), *names], stdin=subprocess.DEVNULL, capture_output=True, text=True, env={}, timeout=60
-        )
-    except subprocess.TimeoutExpired:
-        return "[]"
-    return done.stdout.splitlines()[-1] if done.returncode == 0 else "[]"
+    flags += (f"-Wa,-I{folder}",)
+    objects += compiled(toolchain, [Source(f"image.{path.stem}", path, flags) for path in tables], folder / "o")
+    return link(toolchain, objects, image, built_in, libraries)
 
 
 def _cythonized(toolchain: Toolchain, modules: Sequence[Module], cache: Path) -> tuple[list[Source], list[str]]:

@@ -11,7 +11,6 @@ from netapp.native.image import freezer
 from netapp.native.image.closure import Module
 from netapp.native.image.toolchain import BuildError, Toolchain
 
-BLOB = "frozen.bin"  # of all modules
 _STANDARD_OPTIMIZE = 2  # neither docstrings nor assertions
 _INITIALIZERS = {  # of modules in C whose function is called otherwise, or that have none
     "builtins": "NULL",
@@ -21,11 +20,8 @@ _INITIALIZERS = {  # of modules in C whose function is called otherwise, or that
 }
 
 
-def freeze(
-    toolchain: Toolchain, modules: Sequence[Module], baked: Mapping[str, str], asked: str, folder: Path
-) -> list[Path]:
-    """C and assembly, in `folder`, of the modules and of `baked` ones, whose text is given. `asked`: what `recorder`
-    printed of them."""
+def freeze(toolchain: Toolchain, modules: Sequence[Module], baked: Mapping[str, str], folder: Path) -> list[Path]:
+    """C and assembly, in `folder`, of the modules and of `baked` ones, whose text is given."""
     wanted: list[tuple[str, str, str, int]] = []
     for module in modules:
         shown = f"python/{module.place}" if module.standard else module.place
@@ -34,12 +30,10 @@ def freeze(
         path = folder / f"{name}.py"
         path.write_text(text)
         wanted.append((name, str(path), path.name, 0))
-    texts = folder / "texts"
-    texts.write_text(asked)
     # Its own environment: what is in ours must not show.
     done = subprocess.run(
         [toolchain.python, "-S", "-s", "-P", "-B", freezer.__file__],
-        input=json.dumps([wanted, str(texts)]).encode(),
+        input=json.dumps(wanted).encode(),
         capture_output=True,
         env={"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"},
     )
@@ -47,7 +41,7 @@ def freeze(
         raise BuildError(f"modules cannot be frozen: {done.stderr.decode().splitlines()[-1]}")
     head, _, blob = done.stdout.partition(b"\n")
     lengths: list[tuple[str, int]] = json.loads(head)
-    (folder / BLOB).write_bytes(blob)
+    (folder / "frozen.bin").write_bytes(blob)
     packages = {module.name for module in modules if module.is_package}
     lines, offset = [], 0
     for name, length in lengths:
@@ -59,7 +53,7 @@ def freeze(
         "const struct _frozen netapp_frozen[] = {\n" + "\n".join(lines) + "\n    {0}\n};\n"
     )
     code.write_text(
-        f'    .section .rodata\n    .globl netapp_frozen_code\nnetapp_frozen_code:\n    .incbin "{BLOB}"\n'
+        '    .section .rodata\n    .globl netapp_frozen_code\nnetapp_frozen_code:\n    .incbin "frozen.bin"\n'
         '    .section .note.GNU-stack,"",@progbits\n'
     )
     return [table, code]

@@ -86,7 +86,8 @@ def _run(image: Path, memory: Path) -> int:
     said = _SAID.search(done.stdout.replace("\r\n", "\n"))
     if said is None:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise BuildError(f"the image does not start: {(lines or ['it says nothing'])[-1].removeprefix('netapp: ')}")
+        ours = [line.removeprefix("netapp: ") for line in lines if line.startswith("netapp: ")]  # before a traceback
+        raise BuildError(f"the image does not start: {(ours or lines or ['it says nothing'])[-1]}")
     return int(said[1], 16)
 
 
