@@ -22,7 +22,7 @@ import _netapp_image  # type: ignore[import-not-found]
 
 from netapp.native.config import ImageOptions
 from netapp.native.platform import is_native
-from netapp.native.words import Shown, UsageError, made, split, values_of
+from netapp.native.words import Shown, UsageError, kinds, made, split, values_of
 from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.console import banner, closing_line, reason, set_up_logging, status_line
@@ -43,7 +43,8 @@ def prepare() -> None:
     of any machine yet."""
     import netapp.native.bare  # noqa: F401
 
-    _appliance()
+    for options in (ImageOptions, _appliance().Options):
+        kinds(options)
     gc.collect()
     gc.freeze()
 

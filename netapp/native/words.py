@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 Field = dataclasses.Field[Any]
@@ -55,13 +56,19 @@ def values_of(config: type, words: Sequence[str], title: str) -> dict[str, Any]:
             if not waiting:
                 raise UsageError(f"{flag} wants a value")
             attached = waiting.pop(0)
-        kind = typing.get_type_hints(config)[field.name]
+        kind = kinds(config)[field.name]
         if typing.get_origin(kind) is tuple:
             value = _value(field, flag, typing.get_args(kind)[0], attached)
             found[field.name] = (*found.get(field.name, ()), value)
         else:
             last[field.name] = field, flag, kind, attached
     return found | {name: _value(*given) for name, given in last.items()}
+
+
+@cache
+def kinds(config: type) -> dict[str, Any]:
+    """Of the dataclass's fields."""
+    return typing.get_type_hints(config)
 
 
 def made(config: type, values: dict[str, Any]) -> Any:
