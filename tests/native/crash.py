@@ -1,13 +1,18 @@
-"""An appliance that ends its machine, in one of several ways."""
+"""An appliance that ends its machine, in one of several ways, or soon after it has told its secrets."""
 
 import faulthandler
 import os
+import random
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from netapp.node.appliance import Appliance
+from netapp.tcp.handler import TcpHandler
+
+IMPORTED = time.time()
 
 
 def recurse() -> None:
@@ -56,6 +61,7 @@ WAYS: dict[str, Callable[[], object]] = {
     "recurse": recurse,
     "without": do_without,
     "exit": lambda: sys.exit(5),
+    "tell": lambda: None,
 }
 
 
@@ -69,6 +75,11 @@ class Crash(Appliance):
     options: Options
 
     def start(self) -> None:
+        if self.options.way == "tell":
+            print(random.getrandbits(64), os.urandom(8).hex(), time.time(), IMPORTED, sys.argv)
+            self.tcp.connect("10.99.0.1", 7, TcpHandler)
+            self.timers.call_at(self.events.now + 300_000_000, self.node.stop)
+            return
         self.take(WAYS[self.options.way])
 
     def take(self, way: Callable[[], object]) -> None:

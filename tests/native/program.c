@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../netapp/native/kernel/kernel.h"
+
 static int deeper(const volatile char *above) {
     volatile char frame[256];
     frame[0] = above[0];
@@ -66,6 +68,8 @@ void _Py_DumpTraceback(int file, void *state) {
 
 void calls(void);                               /* calls.c */
 int churn(int rounds);
+void keep(void);                                /* kept.c */
+int kept(void);
 
 static void refused(int count, char **numbers) {
     for (int i = 0; i < count; i++)
@@ -73,6 +77,11 @@ static void refused(int count, char **numbers) {
 }
 
 int main(int count, char **arguments) {
+    if (netapp_snapshot_wanted()) {
+        keep();
+        netapp_freeze();
+        count = netapp_arguments(&arguments);
+    }
     const char *what = count > 1 ? arguments[1] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
     traced = count > 2 && strcmp(arguments[2], "traced") == 0;
@@ -91,7 +100,13 @@ int main(int count, char **arguments) {
         calls();
     else if (strcmp(what, "churn") == 0)
         return churn(atoi(arguments[2]));
-    else if (strcmp(what, "refused") == 0)
+    else if (strcmp(what, "kept") == 0)
+        return kept();
+    else if (strcmp(what, "canary") == 0) {
+        uint64_t canary;
+        __asm__("movq %%fs:0x28, %0" : "=r"(canary));
+        printf("%016lx\n", canary);
+    } else if (strcmp(what, "refused") == 0)
         refused(count - 2, arguments + 2);
     else if (strcmp(what, "null-call") == 0)
         ((void (*)(void))(uintptr_t)(count - 2))();

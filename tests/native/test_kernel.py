@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import netapp
-from netapp.native.image.build import KERNEL_FLAGS
-from netapp.native.image.link import FLAGS
 from tests.native.cpython.limits import REFUSED
 from tests.support.guests import MACHINES, run
 
 pytestmark = pytest.mark.system
 
-KERNEL = Path(netapp.__file__).parent / "native" / "kernel"
-WARNINGS = "-Wall -Wextra -Werror -Wno-parentheses -Wno-missing-field-initializers".split()
 PANIC, UNKNOWN_CALL, NO_MEMORY, NO_ENTROPY, NO_CLOCK, ABORTED = range(70, 76)
 
 MODERN_WINDOWS = ("-global", "virtio-mmio.force-legacy=false")
@@ -26,21 +21,6 @@ GENERATORS = {
     "pc": ("-device", "virtio-rng-pci"),
 }
 CLOCKS = {"microvm": "PIT", "q35": "HPET", "pc,hpet=off": "ACPI timer"}
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """program.c with the kernel as one static file, as an image is."""
-    folder = tmp_path_factory.mktemp("kernel")
-    objects = []
-    for source in sorted(KERNEL.glob("*.[cS]")):
-        objects.append(folder / f"kernel.{source.stem}.o")
-        subprocess.run(["gcc", "-c", *KERNEL_FLAGS, *WARNINGS, source, "-o", objects[-1]], check=True)
-    linked = folder / "program"
-    options = ["-O1", *FLAGS]
-    sources = [Path(__file__).with_name(name) for name in ("program.c", "calls.c")]
-    subprocess.run(["gcc", *options, *sources, *objects, "-o", linked], check=True)
-    return linked
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -1,7 +1,9 @@
-"""How an appliance's mistakes end the bare machine."""
+"""How an appliance's mistakes end the bare machine, and what no two machines of its image have in common."""
 
+import time
 from pathlib import Path
 
+import dpkt
 import pytest
 
 from netapp.cli.find import find_appliance
@@ -67,6 +69,30 @@ def test_what_the_machine_has_not_is_an_error_of_python(crash: Path) -> None:
         "[Errno 30] Read-only file system: '/new'",
         "[Errno 38] Function not implemented",
     ]
+
+
+def test_no_two_machines_have_the_same_secrets(crash: Path, tmp_path: Path) -> None:
+    """What they have in common is from before, when the module was imported."""
+    told, sent = [], []
+    for number in range(3):
+        dump = tmp_path / f"{number}.pcap"
+        wire = ("-netdev", "user,id=n,restrict=on,net=10.99.0.0/24,host=10.99.0.1", *CARD[2:], *MODERN)
+        seen = ("-object", f"filter-dump,id=f,netdev=n,file={dump}")
+        before = time.time()
+        ended = run(crash, "-v", "--", "--way", "tell", machine="microvm,rtc=on", memory=64, devices=(*wire, *seen))
+        random, system, now, imported, words = next(
+            line for line in ended.text.splitlines() if line.endswith("'tell']")
+        ).split(maxsplit=4)
+        assert ended.status == 0 and words == "['netapp', '-v', '--', '--way', 'tell']"
+        assert before - 2 < float(now) < time.time() + 2 and float(imported) < 1  # 1970
+        told.append((random, system))
+        with dump.open("rb") as file:
+            frames = [dpkt.ethernet.Ethernet(frame) for _, frame in dpkt.pcap.Reader(file)]
+        first = next(frame.data.data for frame in frames if isinstance(frame.data.data, dpkt.tcp.TCP))
+        assert first.flags == dpkt.tcp.TH_SYN
+        sent.append((first.sport, first.seq))
+    for drawn in (*zip(*told), *zip(*sent)):
+        assert len(set(drawn)) == 3, drawn
 
 
 def test_its_status_is_that_of_the_machine(crash: Path) -> None:

@@ -26,8 +26,9 @@ static void move(uint8_t *to, const uint8_t *from, uint64_t count, const uint8_t
     if (until + WORD <= end)
         for (; to < until; to += WORD, from += WORD)
             store(to, load(from));
-    while (to < until)
-        *to++ = *from++;
+    else
+        while (to < until)
+            *to++ = *from++;
 }
 
 /* What repeats after less than a word; one byte, as of zeros, is the one that is long. */
@@ -52,7 +53,7 @@ uint64_t unpack(void *start, uint64_t room, const void *packed, uint64_t size) {
         from += count;
         if (from == from_end)           /* the last has literal bytes only */
             break;
-        uint64_t apart = read16(from);
+        uint64_t apart = from[0] | from[1] << 8;
         from += 2;
         count = read_length(token & 15, &from) + LEAST_COPY;
         if (apart == 0 || apart > (uint64_t)(to - (uint8_t *)start) || count > (uint64_t)(end - to))
