@@ -7,6 +7,7 @@ otherwise under it needs one of these. `clock` instead of `all`: it only cannot 
 import ctypes
 import errno
 import os
+import signal
 import struct
 import sys
 
@@ -72,6 +73,7 @@ def main(what: str, program: str, words: list[str]) -> None:
         PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(filter_program), 0, 0
     ):
         sys.exit(f"the system calls cannot be filtered: {os.strerror(ctypes.get_errno())}")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which is ignored in a shell's background
     os.execve(program, [program, *words], {})
 
 

@@ -14,14 +14,16 @@ import unittest
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
+from typing import NoReturn
 
 import test.support as support  # type: ignore[import-not-found]
+from test.support import os_helper, socket_helper
 
 BEGIN, END = "\x02", "\x03"
 KINDS = ("ok", "skip", "fail", "error")  # the last one that happened in a test is how it ended
 
-_WITHOUT_MAIN = ("test_decimal",)  # whose main reads a folder
+_LISTS_FOLDER = ("test_decimal",)  # in its main, for tests that are files
 
 _Error = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -36,7 +38,9 @@ def told(error: BaseException | None) -> str:
         words = str(error)
     except Exception:
         words = "?"
-    return f"{type(error).__name__}: {words[:200]}".translate(dict.fromkeys(range(32), " "))
+    if len(words) > 300:
+        words = f"{words[:100]} … {words[-200:]}"  # an example of documentation that fails tells its error last
+    return f"{type(error).__name__}: {words}".translate(dict.fromkeys(range(32), " "))
 
 
 class Result(unittest.TestResult):
@@ -107,7 +111,9 @@ class Module:
         try:
             module = import_module(f"test.{self.name}")
             support._run_suite = self._run
-            if hasattr(module, "test_main") and self.name not in _WITHOUT_MAIN:
+            if self.name in _LISTS_FOLDER:
+                module.os = SimpleNamespace(listdir=lambda folder: ())  # type: ignore[attr-defined]
+            if hasattr(module, "test_main"):
                 module.test_main()
             else:
                 self._run(unittest.defaultTestLoader.loadTestsFromModule(module))
@@ -129,13 +135,29 @@ class Module:
         self._left_out = max(self._left_out - len(tests), 0)
 
 
-def main() -> int:
+def _ask_ahead() -> None:
+    """What decorators of tests ask when their module is imported, which fails where there are no files or sockets."""
+    try:
+        os_helper.can_chmod()
+    except OSError:
+        os_helper._can_chmod = False
+    try:
+        socket_helper.skip_unless_bind_unix_socket(main)
+    except OSError as error:
+        socket_helper._bind_nix_socket_error = error
+    support.has_no_debug_ranges = lambda: False  # asks a module in C that is not there, and skips whole modules then
+
+
+def main() -> NoReturn:
     support.use_resources = []  # neither much time nor much of anything else
     _imp._override_frozen_modules_for_tests = lambda how: None  # type: ignore[attr-defined]  # there are no others
+    _ask_ahead()
+    # Of test_inspect; it brings in tests of importlib, which need its text.
+    sys.modules["test.test_import"] = SimpleNamespace(_ready_to_import=None)  # type: ignore[assignment]
     for word in sys.argv[1:]:
         if "=" not in word:  # which a hypervisor adds
             name, _, first = word.partition(":")
             Module(name, int(first or 0)).run()
             gc.collect()
     tell("end", "")
-    return 0
+    os._exit(0)  # whatever threads are left of tests that failed

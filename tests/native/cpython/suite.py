@@ -19,6 +19,7 @@ FOLDER = _HERE.parents[2] / "build" / "cpython"
 _ALSO = (
     *("_sysconfigdata__x86_64-linux-gnu", "_pydecimal", "_pyio", "_strptime", "difflib", "pprint"),
     *("unittest.async_case", "unittest.mock", "test.datetimetester", "test.test_warnings.data"),
+    *("asyncore", "asynchat", "smtpd", "logging.config", "xml.dom.expatbuilder", "_tokenize"),
 )
 _DATA = ("ieee754.txt",)  # read through the importer
 
