@@ -26,6 +26,7 @@ HABITS: dict[str, dict[str, Any]] = {
     "slow": {"slow": (1, 20)},
     "late": {"rates": {"interrupt-late": 0.5}},
     "spurious": {"rates": {"interrupt-spurious": 0.3}, "always_interrupt": True},
+    "unflagged": {"unflagged": True},
     "stalls": {"rates": {"stall": 0.3}, "reset_reads": 3},
 }
 FACTORS = {

@@ -32,10 +32,12 @@ def serves(m):
     assert [data for data, _ in m.sent()] == [frame(60), b"a" * 60 + b"b" * 60]
 
 
-@pytest.mark.parametrize("ring", RINGS)
+@pytest.mark.parametrize(
+    "ring, unflagged", [*((ring, False) for ring in RINGS), *((ring, True) for ring in RINGS if "PACKED" in ring)]
+)
 @pytest.mark.parametrize("kind", RECEIVED)
-def test_a_device_that_breaks_the_rules_is_reset_and_used_again(kind, ring, caplog):
-    with machine(f"VERSION_1 MRG_RXBUF GUEST_CSUM STATUS {ring}") as m:
+def test_a_device_that_breaks_the_rules_is_reset_and_used_again(kind, ring, unflagged, caplog):
+    with machine(f"VERSION_1 MRG_RXBUF GUEST_CSUM STATUS {ring}", faults=Faults(unflagged=unflagged)) as m:
         serves(m)
         resets = m.device.resets
         m.faults.next(kind)

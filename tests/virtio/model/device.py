@@ -262,6 +262,8 @@ class Device:
         make = PackedRing if self.has("RING_PACKED") else SplitRing
         try:
             queue.ring = make(areas, known, self.memory, self.rules, self.exposed)
+            if self.faults.unflagged and isinstance(queue.ring, PackedRing):
+                queue.ring.flag_of_written = 0
         except Broken:
             queue.broken = True
             self.needs_reset()

@@ -64,10 +64,12 @@ class Faults:
         shuffled: bool = False,
         reset_reads: int = 0,
         always_interrupt: bool = False,
+        unflagged: bool = False,
     ) -> None:
         """`slow`: buffers are given back after so many turns, from and to, hence out of order; `shuffled`: out of order
         within a turn; `reset_reads`: how often status is read before a reset is done; `always_interrupt`: whether the
-        driver wants it or not, as is allowed."""
+        driver wants it or not, as is allowed; `unflagged`: used descriptors of packed rings have a length, but not the
+        flag WRITE, which is QEMU's way and not 2.8.4's."""
         for kind in rates or ():
             assert kind in KINDS, kind
         self.random = random.Random(seed)
@@ -77,6 +79,7 @@ class Faults:
         self.shuffled = shuffled
         self.reset_reads = reset_reads
         self.always_interrupt = always_interrupt
+        self.unflagged = unflagged
         self.count: Counter[str] = Counter()
         """How often each happened."""
         self._next: Counter[str] = Counter()

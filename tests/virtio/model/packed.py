@@ -19,6 +19,8 @@ _USED_BODY = struct.Struct("<IH")
 class PackedRing(Ring):
     """Positions count descriptors."""
 
+    flag_of_written = WRITE  # in used descriptors; some devices leave it out
+
     def __init__(self, areas: Areas, features: dict[str, bool], memory: Memory, rules: Rules, exposed: Exposed) -> None:
         super().__init__(areas, features, memory, rules, exposed)
         for address, multiple, length, written in (
@@ -143,7 +145,7 @@ class PackedRing(Ring):
     def _used_descriptor(self, buffer_id: int, length: int) -> None:
         turn, slot = divmod(self.used, self.size)
         _USED_BODY.pack_into(self._ring, 16 * slot + 8, length, buffer_id)
-        self._words[8 * slot + 7] = (0 if turn & 1 else AVAIL | USED) | (WRITE if length else 0)
+        self._words[8 * slot + 7] = (0 if turn & 1 else AVAIL | USED) | (self.flag_of_written if length else 0)
 
     def write_used(self, buffer_id: int, length: int) -> None:
         self._used_descriptor(buffer_id, length)
