@@ -27,6 +27,55 @@ def test_mac_and_mtu_are_the_devices(how):
         assert m.net.link_up  # without STATUS (5.1.4.2)
 
 
+@pytest.mark.parametrize("ring", ["", "RING_PACKED"])
+@pytest.mark.parametrize(
+    "offered, sizes, mtu",
+    [
+        ("MRG_RXBUF", {}, 9000),
+        ("MRG_RXBUF", {0: 8}, 9000),
+        ("MRG_RXBUF", {0: 4}, 1500),
+        ("MRG_RXBUF", {0: 2}, 1500),
+        ("MRG_RXBUF", {1: 2}, 1500),
+        ("INDIRECT_DESC", {0: 4}, 9000),
+        ("INDIRECT_DESC", {0: 2}, 1500),
+        ("", {}, 1500),
+    ],
+)
+def test_an_mtu_that_the_queues_have_no_room_for_is_not_agreed_on(ring, offered, sizes, mtu):
+    """5.1.4.2: at least one frame of that length has room in the receive buffers; and it can be sent in one chain."""
+    with machine(f"VERSION_1 MTU {ring} {offered}", mtu=9000, queue_sizes=sizes) as m:
+        assert (m.net.mtu, m.device.has("MTU")) == (mtu, mtu == 9000)
+        for _ in range(3):
+            assert m.receive(frame(mtu + 14), frame(60)) == [frame(mtu + 14), frame(60)]
+            assert m.send(frame(mtu + 14))
+            assert [data for data, _ in m.sent()] == [frame(mtu + 14)]
+        assert m.count["violations"] == m.count["rx_malformed"] == 0
+
+
+def changing(times):
+    """A device with another MTU at each look, so often."""
+    faults = Faults()
+    faults.new_configuration = [(10, value) for value in (b"\x28\x23", b"\xdc\x05") * times]
+    faults.next("configuration-changes", 2 * times)
+    return faults
+
+
+def test_a_configuration_that_changes_a_few_times_is_read_until_it_does_not():
+    with machine("VERSION_1 MTU", faults=changing(30)) as m:
+        assert (m.net.mtu, m.device.has("MTU")) == (1500, True)
+
+
+def test_one_that_always_changes_is_given_up():
+    with core_with_pool() as pc:
+        device = NetDevice("VERSION_1 MTU", ListLink(), pc.clock, faults=changing(1000))
+        controller = ModelInterrupts(pc.interrupts.raise_interrupt)
+        _, transport = connect(device, controller, "pci")
+        with pytest.raises(VirtioError, match="changes whenever it is looked at"):
+            VirtioNet(transport, controller, pc.interrupts)
+        assert device.status == FAILED
+        device.close()
+
+
 def test_without_mac_one_is_chosen_that_is_locally_administered():
     with machine("VERSION_1") as m:
         assert m.net.mac[0] & 3 == 2

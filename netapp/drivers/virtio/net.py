@@ -19,6 +19,7 @@ from cython.cimports.netapp.drivers.device import (
     FEATURE_TSO4,
     FEATURE_USO,
 )
+from cython.cimports.netapp.drivers.virtio.buffers import BUFFER_BYTES
 from cython.cimports.netapp.drivers.virtio.queue import VirtioQueue, receiving_scratch
 from cython.cimports.netapp.drivers.virtio.sending import transmitting_scratch
 from cython.cimports.netapp.drivers.virtio.virtqueue import (
@@ -30,7 +31,7 @@ from cython.cimports.netapp.drivers.virtio.virtqueue import (
     take_used,
     used_t,
 )
-from cython.cimports.netapp.drivers.vnet import FIRST_BYTES, LONGEST_FRAME
+from cython.cimports.netapp.drivers.vnet import FIRST_BYTES, LONGEST_FRAME, VNET_BYTES
 from cython.cimports.netapp.iobuf.chain import GSO_TCPV4, GSO_UDP_L4
 from cython.cimports.netapp.iobuf.pool import UNIT_BYTES
 
@@ -78,6 +79,7 @@ _ALWAYS = (
     bits.MRG_RXBUF,
     bits.STATUS,
     bits.MAC,
+    bits.MTU,
 )
 _LARGE = (bits.GUEST_TSO4, bits.GUEST_USO4)
 
@@ -156,9 +158,7 @@ class VirtioNet:
         wanted = set(_ALWAYS)
         if having(offered, bits.MRG_RXBUF) or having(offered, bits.INDIRECT_DESC):
             # Otherwise a receive buffer is one slot.
-            wanted |= {*_LARGE, bits.MTU}
-        elif having(offered, bits.MTU) and self.transport.config.read16(_CONFIG_MTU) + _ETHERNET_VLAN <= FIRST_BYTES:
-            wanted.add(bits.MTU)
+            wanted |= set(_LARGE)
         if pairs > 1:
             wanted |= {bits.CTRL_VQ, bits.MQ}
         chosen = 0
@@ -181,6 +181,8 @@ class VirtioNet:
             most = config.read16(_CONFIG_MAX_PAIRS) if having(wanted, bits.MQ) else 1
             if generation == transport.config_generation():
                 break
+        else:
+            raise VirtioError(f"{transport.name}: the device's configuration changes whenever it is looked at")
         if mtu < 68:
             raise VirtioError(f"{transport.name}: the device has an MTU of {mtu} bytes, and 68 are the least (5.1.4.1)")
         if self.negotiated:
@@ -232,7 +234,7 @@ class VirtioNet:
             size = self._size(2 * pair, self.size if slots == 1 else min(self.size, _LARGE_BUFFERS))
             if self.agreed.kinds and size < (_LEAST_MERGED if slots == 1 else slots):
                 return frozenset(_LARGE)
-            if size < slots:
+            if not self._takes_mtu(wanted, size):
                 return frozenset((bits.MTU,))
             receiving = make_virtqueue(size, wanted, receiving_scratch(size, slots))
             size = self._size(2 * pair + 1, self.size)
@@ -253,6 +255,14 @@ class VirtioNet:
             self.control = make_virtqueue(self._size(index, 64), wanted, 64)
             self._hand_over(self.control, index, None)
         return frozenset()
+
+    def _takes_mtu(self, wanted, size):
+        """5.1.4.2: whether a frame as long as the MTU allows has room in a receive queue of this size."""
+        if self.agreed.mergeable:
+            return size * BUFFER_BYTES >= VNET_BYTES + self.mtu + _ETHERNET_VLAN
+        return self.agreed.buffer_slots == 1 or (
+            self.agreed.buffer_slots <= size and having(wanted, bits.INDIRECT_DESC)
+        )
 
     def _size(self, index, most):
         """Descriptors of a queue: a power of two, of packed ones as well."""
