@@ -117,3 +117,16 @@ def chain(*pieces: bytes, copied: bool = False) -> Chain:
         else:
             made.append(piece)
     return made
+
+
+def all_memory() -> list[Chain]:
+    """Of the pool: units, and then slots for frames."""
+    hoard = []
+    for size in (4096, 2048):
+        while True:
+            hoard.append(Chain())
+            try:
+                hoard[-1].write(bytes(size))
+            except MemoryError:
+                break
+    return hoard

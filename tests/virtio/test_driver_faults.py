@@ -71,8 +71,9 @@ def test_so_is_one_that_gives_back_what_was_not_sent(kind, ring):
 
 
 @pytest.mark.parametrize("how", TRANSPORTS)
-def test_frames_that_are_under_way_in_a_reset_are_lost_and_their_memory_is_not(how):
-    with machine("qemu", how) as m:
+@pytest.mark.parametrize("offered", ["qemu", "qemu-packed", "qemu-no-mrg"])
+def test_frames_that_are_under_way_in_a_reset_are_lost_and_their_memory_is_not(offered, how):
+    with machine(offered, how) as m:
         m.link.full = True
         for number in range(50):
             assert m.send(frame(60, number))
@@ -115,8 +116,9 @@ def test_a_device_that_asks_for_a_reset_gets_it(offered, how, caplog):
         m.pc.polling.detach(m.net.queues[0])
 
 
-def test_a_device_that_needs_too_many_resets_stays_off(caplog):
-    with machine("qemu") as m:
+@pytest.mark.parametrize("offered", ["qemu", "qemu-packed"])
+def test_a_device_that_needs_too_many_resets_stays_off(offered, caplog):
+    with machine(offered) as m:
         for number in range(9):
             m.faults.next("used-unknown-id")
             m.link.arrive(frame(60))

@@ -5,8 +5,7 @@ from itertools import combinations, product
 
 import pytest
 
-from netapp.iobuf.chain import Chain
-from tests.virtio.machine import TRANSPORTS, chain, frame, machine
+from tests.virtio.machine import TRANSPORTS, all_memory, chain, frame, machine
 from tests.virtio.model.faults import Faults
 from tests.virtio.model.features import SETS
 from tests.virtio.model.frames import Header
@@ -157,19 +156,6 @@ def test_jumbo_frames(offered):
         exchange(m, 5, mtu=9000)
 
 
-def all_memory() -> list[Chain]:
-    """Of the pool: units, and then slots for frames."""
-    hoard = []
-    for size in (4096, 2048):
-        while True:
-            hoard.append(Chain())
-            try:
-                hoard[-1].write(bytes(size))
-            except MemoryError:
-                break
-    return hoard
-
-
 @pytest.mark.parametrize("offered", ["qemu", "qemu-packed", "qemu-no-mrg", "least"])
 def test_without_memory_frames_are_dropped_and_the_queue_stays_full(offered):
     # With buffers of 65,562 bytes it takes more.
@@ -301,8 +287,9 @@ def test_checksum_and_segmentation_are_asked_for():
 
 
 @pytest.mark.parametrize("how", TRANSPORTS)
-def test_while_the_link_is_down_frames_are_dropped_and_counted(how):
-    with machine("qemu", how) as m:
+@pytest.mark.parametrize("offered", ["qemu", "qemu-packed"])
+def test_while_the_link_is_down_frames_are_dropped_and_counted(offered, how):
+    with machine(offered, how) as m:
         m.pc.polling.attach(m.net.queues[0])
         m.pc.settle()
         assert m.net.link_up

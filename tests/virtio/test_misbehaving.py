@@ -7,6 +7,7 @@ import pytest
 
 from netapp.node.simulation import MILLISECOND, SECOND
 from tests.virtio.echoing import echoing, payload
+from tests.virtio.machine import all_memory
 from tests.virtio.model.faults import KINDS, Faults
 
 RESET = (
@@ -109,9 +110,10 @@ def test_resets_far_apart_are_no_reason_to_give_it_up():
         assert running.card.works
 
 
-def test_a_reset_under_load_loses_no_slot_and_no_byte():
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_reset_under_load_loses_no_slot_and_no_byte(device):
     """Frames are in both rings, and more wait behind them."""
-    with echoing("qemu", faults=Faults(seed=2, slow=(1, 10))) as running:
+    with echoing(DEVICES[device], faults=Faults(seed=2, slow=(1, 10))) as running:
         made = running.connect()
         data = payload(200_000)
         with running.client.core:
@@ -127,17 +129,57 @@ def test_a_reset_under_load_loses_no_slot_and_no_byte():
         assert running.card.resets
 
 
-def test_link_down_and_up_under_load():
-    with echoing("qemu") as running:
+@pytest.mark.parametrize("device", DEVICES)
+def test_link_down_and_up_under_load(device):
+    """Frames are under way in both directions. What is sent meanwhile is dropped, and counted."""
+    with echoing(f"{DEVICES[device]} STATUS", faults=Faults(seed=4, slow=(1, 10))) as running:
         made = running.connect()
         with running.client.core:
-            made.send(payload(50_000))
+            made.send(payload(200_000))
+        for _ in range(10_000):
+            if len(made.received) < 20_000:
+                running.simulation.step()
+        assert 20_000 <= len(made.received) < 200_000
         running.machine.device.set_link(False)
-        running.simulation.advance(300 * MILLISECOND)
-        assert not running.card.link_up and len(made.received) < 50_000
+        running.simulation.advance(3 * SECOND)
+        assert not running.card.link_up and len(made.received) < 200_000
+        assert running.counters()["tx_link_down"]
         running.machine.device.set_link(True)
+        running.simulation.run_until(lambda: len(made.received) == 200_000, within=100 * SECOND)
+        assert running.card.link_up and made.received == payload(200_000)
+        assert running.card.resets == 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_full_transmit_ring_holds_senders_up_and_loses_nothing(device):
+    with echoing(DEVICES[device], queue_sizes={1: 4}, faults=Faults(seed=3, slow=(20, 40))) as running:
+        made = running.echo(payload(200_000))
+        counters = running.counters()
+        assert counters["tx_full"]
+        assert counters["tx_frames"] == running.machine.device.count["tx_frames"]
+        assert not {"tx_link_down", "tx_no_slots", "violations"} & counters.keys()
+        assert running.node.tcp.counters()["retransmitted"] == 0
+        assert not made.ended
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_without_slots_frames_are_dropped_until_there_are_some(device):
+    """The receive queue stays full: what comes when there is memory again is taken at once."""
+    with echoing(DEVICES[device]) as running:
+        made = running.connect()
+        with running.node.core:
+            hoard = all_memory()
+        with running.client.core:
+            made.send(payload(50_000))
+        running.simulation.advance(300 * MILLISECOND)
+        dropped = running.counters()["rx_no_slots"]
+        assert dropped and len(made.received) < 50_000
+        with running.node.core:
+            hoard.clear()
         running.simulation.run_until(lambda: len(made.received) == 50_000, within=100 * SECOND)
-        assert running.card.link_up and made.received == payload(50_000)
+        assert made.received == payload(50_000)
+        assert running.counters()["rx_no_slots"] == dropped
+        assert running.card.resets == 0
 
 
 def test_a_lost_interrupt_costs_no_more_than_the_next_one_brings():
