@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define SMALL 5000
 #define LARGE (3 << 20)
@@ -11,6 +13,7 @@
 static int began, in_data = 1, in_bss;
 static __thread int of_thread = 1;
 static unsigned char *small, *large;
+static struct timespec now, day;                 /* the same in two snapshots */
 
 static void fill(unsigned char *bytes, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -32,6 +35,8 @@ void keep(void) {
     fill(large = malloc(LARGE), LARGE);
     free(before);
     free(middle);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_REALTIME, &day);
     fesetround(FE_UPWARD);
     setenv("KEPT", "yes", 1);
 }
@@ -51,6 +56,7 @@ int kept(void) {
         return 0;
     }
     int good = began == 70 && in_data == 70 && in_bss == 70 && of_thread == 70 && fegetround() == FE_UPWARD &&
+               (__builtin_ia32_stmxcsr() & 0x6000) == 0x4000 && sbrk(4096) != (void *)-1 &&
                word != NULL && strcmp(word, "yes") == 0 && is_apart() && is_filled(small, SMALL) && is_filled(large, LARGE);
     puts(good ? "kept: good" : "kept: bad");
     return !good;

@@ -82,6 +82,8 @@ int main(int count, char **arguments) {
         netapp_freeze();
         count = netapp_arguments(&arguments);
     }
+    if (count > 1 && strncmp(arguments[1], "netapp.", 7) == 0)      /* no word of ours */
+        count--, arguments++;
     const char *what = count > 1 ? arguments[1] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
     traced = count > 2 && strcmp(arguments[2], "traced") == 0;

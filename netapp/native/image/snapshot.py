@@ -121,7 +121,10 @@ def _packed(place: int, memory: mmap.mmap, data: _Header) -> tuple[bytes, int]:
         piece = lz4.block.compress(memory[start:end], "high_compression", compression=_EFFORT, store_size=False)
         places.append(_PIECE.pack(start, end - start, len(piece)))
         pieces.append(piece)
-    return b"".join([memory[place : place + told], struct.pack("<Q", len(places)), *places, *pieces]), high
+    content = b"".join([struct.pack("<Q", len(places)), *places, *pieces])
+    content += bytes(-len(content) % 8)
+    words = memoryview(content).cast("Q")
+    return memory[place : place + told] + struct.pack("<QQ", sum(words) % (1 << 64), len(words)) + content, high
 
 
 def _between(start: int, end: int, kernel: Sequence[int]) -> Iterator[tuple[int, int]]:

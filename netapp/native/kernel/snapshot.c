@@ -29,6 +29,7 @@ struct snapshot {
     uint8_t on_stack[STACK_KEPT];       /* from `stack` on */
 };
 struct pieces {
+    uint64_t sum, words;                /* of what follows, in words of 64 bits, modulo 2^64 */
     uint64_t count;
     struct { uint64_t address, bytes, packed; } list[];        /* then what is packed, one after the other */
 };
@@ -66,30 +67,43 @@ void snapshot_freeze(uint64_t stack) {
 }
 
 /* --- The machine that goes on from it. */
-static const struct snapshot *find(void) {
+static const struct snapshot *find(uint64_t *end) {
     const Elf64_Ehdr *header = (const void *)__ehdr_start;
     const Elf64_Phdr *segment = (const void *)(__ehdr_start + header->e_phoff);
     for (int i = 0; i < header->e_phnum; i++, segment++) {
         const struct snapshot *found = (const void *)segment->p_paddr;
-        if (segment->p_type == PT_LOAD && segment->p_memsz > sizeof kept &&
-            boot_has_memory(segment->p_paddr, segment->p_paddr + segment->p_memsz) && memcmp(found->magic, SNAPSHOT_MAGIC, sizeof found->magic) == 0)
+        *end = segment->p_paddr + segment->p_memsz;
+        if (segment->p_type == PT_LOAD && segment->p_memsz > sizeof *found + sizeof(struct pieces) &&
+            boot_has_memory(segment->p_paddr, *end) && memcmp(found->magic, SNAPSHOT_MAGIC, sizeof found->magic) == 0)
             return found;
     }
     return NULL;
 }
 
+/* Some firmware makes use of memory that has been loaded already. */
+static int is_whole(const struct pieces *pieces, uint64_t end) {
+    uint64_t sum = 0;
+    const uint64_t *word = &pieces->count;
+    if (pieces->words != (end - (uint64_t)word) / sizeof *word)
+        return 0;
+    for (; word < (uint64_t *)end; word++)
+        sum += *word;
+    return sum == pieces->sum;
+}
+
 uint64_t snapshot_place(void) {
-    const struct snapshot *found = find();
+    uint64_t end;
+    const struct snapshot *found = find(&end);
+    const struct pieces *pieces = (const void *)(found + 1);
     wanted = found == NULL && memcmp(boot.command_line, SNAPSHOT_WORD, sizeof SNAPSHOT_WORD - 1) == 0;
-    if (found == NULL || !boot_has_memory(found->low, found->high))
+    if (found == NULL || !boot_has_memory(found->low, found->high) || !is_whole(pieces, end))
         return 0;
     memcpy(&kept, found, sizeof kept);
-    const struct pieces *pieces = (const void *)(found + 1);
     const char *packed = (const char *)&pieces->list[pieces->count];
     for (uint64_t i = 0; i < pieces->count; i++) {
         uint64_t bytes = pieces->list[i].bytes;
         if (unpack((void *)pieces->list[i].address, bytes, packed, pieces->list[i].packed) != bytes)
-            refuse(NETAPP_PANIC, "the image is broken: build it again");
+            panic("the snapshot was not packed as it should be");
         packed += pieces->list[i].packed;
     }
     return kept.high;
