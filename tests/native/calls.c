@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -139,7 +140,46 @@ static void processes(void) {
     SHOW(SYS_futex, (char *)word + 1, FUTEX_WAIT_PRIVATE, 0, &soon, NULL, 0);
 }
 
-static void handler(int signal) { (void)signal; }
+static volatile int handled[6], count;
+
+static void handler(int signal) {
+    handled[count++] = signal;
+    if (signal == SIGUSR1 && count == 1) {
+        raise(SIGUSR1);                 /* waits until this returns */
+        raise(SIGHUP);                  /* does not */
+    }
+    handled[count++] = -signal;
+}
+
+static jmp_buf out;
+
+static void leaver(int signal) { siglongjmp(out, signal); }
+
+static void handlers(void) {
+    struct sigaction action = {.sa_handler = handler}, got;
+    sigset_t set;
+    sigemptyset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    action.sa_flags = SA_RESETHAND;
+    sigaction(SIGHUP, &action, NULL);
+    register uint64_t kept __asm__("r12") = 0x123456789abcdef;
+    __asm__ volatile("" : "+r"(kept));
+    tell("raise", raise(SIGUSR1) == 0 && kept == 0x123456789abcdef);
+    for (int i = 0; i < 6; i++)
+        tell("handled", handled[i]);
+    sigaction(SIGHUP, NULL, &got);
+    tell("only once", got.sa_handler == SIG_DFL);
+
+    action = (struct sigaction){.sa_handler = leaver};
+    sigaction(SIGTERM, &action, NULL);
+    int which = sigsetjmp(out, 1);
+    if (which == 0)
+        kill(getpid(), SIGTERM);
+    tell("left by", which);
+    sigprocmask(SIG_SETMASK, NULL, &set);
+    tell("blocked", sigismember(&set, SIGTERM));
+}
 
 static void signals(void) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, got;
@@ -170,6 +210,10 @@ static void signals(void) {
     SHOW(SYS_kill, getpid(), SIGUSR2);
     sigpending(&none);
     tell("pending", sigismember(&none, SIGUSR2));
+    struct timespec soon = {0, 1000};
+    tell("waited for", sigtimedwait(&some, NULL, &soon));
+    SHOW(SYS_rt_sigtimedwait, &some, NULL, &soon, 8);
+    SHOW(SYS_kill, getpid(), SIGUSR2);
     sigaction(SIGUSR2, &action, NULL);
     sigprocmask(SIG_SETMASK, NULL, &before);
     tell("blocked", sigismember(&before, SIGUSR2));
@@ -222,6 +266,7 @@ void calls(void) {
     memory();
     processes();
     signals();
+    handlers();
     times();
 }
 

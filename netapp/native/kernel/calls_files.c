@@ -67,6 +67,7 @@ int64_t call_dup(const uint64_t *a) { return is_console(a[0]) ? -EMFILE : -EBADF
 int64_t call_at_place(const uint64_t *a) { return is_console(a[0]) ? -ESPIPE : -EBADF; }
 int64_t call_not_kept(const uint64_t *a) { return is_console(a[0]) ? -EINVAL : -EBADF; }
 int64_t call_no_socket(const uint64_t *a) { return is_console(a[0]) ? -ENOTSOCK : -EBADF; }
+int64_t call_not_open(const uint64_t *a) { (void)a; return -EBADF; }
 int64_t call_fchdir(const uint64_t *a) { return is_console(a[0]) ? -ENOTDIR : -EBADF; }
 int64_t call_getdents(const uint64_t *a) { return is_console(a[0]) ? -ENOTDIR : -EBADF; }
 

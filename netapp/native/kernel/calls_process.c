@@ -1,4 +1,4 @@
-/* The one process, its one thread and its signals, which nobody sends. */
+/* The one process, its one thread and its signals, which nobody else sends. */
 #include <asm/prctl.h>
 #include <linux/futex.h>
 #include <linux/random.h>
@@ -27,14 +27,44 @@ static struct action { uint64_t handler, flags, restorer, mask; } actions[SIGNAL
 static uint64_t blocked, pending;       /* a bit a signal, from 1 */
 static struct alternate { uint64_t base; uint32_t flags, none; uint64_t bytes; } alternate = {0, SS_DISABLE, 0, 0};
 
-/* Its handler would have to be called here and now. No program that was seen needs that. */
+uint64_t signals_due;                   /* whose handlers are to be called when this system call returns: entry.S */
+
 static void act_on(uint64_t signal) {
     uint64_t handler = actions[signal - 1].handler;
     if (handler == (uint64_t)SIG_IGN || handler == (uint64_t)SIG_DFL && BIT(signal) & IGNORED_BY_DEFAULT)
         return;
+    if (handler != (uint64_t)SIG_DFL) {
+        signals_due |= BIT(signal);
+        return;
+    }
     print("\nnetapp: ended by signal %lu%s\n", signal, signal == SIGABRT ? ", abort()" : "");
     panic_traceback();
     netapp_power_off(NETAPP_ABORTED);
+}
+
+static void act_on_pending(void) {
+    while (pending & ~blocked) {
+        uint64_t signal = 1 + (uint64_t)__builtin_ctzll(pending & ~blocked);
+        pending &= ~BIT(signal);
+        act_on(signal);
+    }
+}
+
+/* On the program's stack, after the system call that sent them: nobody else sends any, so they come nowhere else. */
+void signals_deliver(void);
+void signals_deliver(void) {
+    while (signals_due != 0) {
+        uint64_t signal = 1 + (uint64_t)__builtin_ctzll(signals_due), before = blocked;
+        struct action *action = &actions[signal - 1], was = *action;
+        siginfo_t about = {.si_signo = (int)signal, .si_code = SI_TKILL};
+        signals_due &= ~BIT(signal);
+        blocked |= (was.mask | (was.flags & SA_NODEFER ? 0 : BIT(signal))) & ~UNBLOCKABLE;
+        if (was.flags & SA_RESETHAND)
+            action->handler = (uint64_t)SIG_DFL;
+        ((void (*)(int, siginfo_t *, void *))was.handler)((int)signal, &about, NULL);
+        blocked = before;
+        act_on_pending();
+    }
 }
 
 static int64_t signal_self(uint64_t process, uint64_t signal) {
@@ -160,11 +190,7 @@ int64_t call_rt_sigprocmask(const uint64_t *a) {
     }
     if (a[2] != 0)
         *(uint64_t *)a[2] = old;
-    for (uint64_t signal = 1; signal <= SIGNALS; signal++)
-        if (pending & ~blocked & BIT(signal)) {
-            pending &= ~BIT(signal);
-            act_on(signal);
-        }
+    act_on_pending();
     return 0;
 }
 
@@ -173,6 +199,23 @@ int64_t call_rt_sigpending(const uint64_t *a) {
         return -EINVAL;
     memcpy((void *)a[0], &pending, a[1]);
     return 0;
+}
+
+int64_t call_rt_sigtimedwait(const uint64_t *a) {
+    uint64_t found = pending & *(const uint64_t *)a[0];
+    if (a[3] != sizeof pending || a[2] != 0 && !time_is_good((const void *)a[2]))
+        return -EINVAL;
+    if (found == 0 && a[2] == 0)
+        panic("deadlock: the only thread waits for a signal");
+    if (found == 0) {
+        sleep_until(deadline_of(1, 0, (const void *)a[2]));
+        return -EAGAIN;
+    }
+    uint64_t signal = 1 + (uint64_t)__builtin_ctzll(found);
+    pending &= ~BIT(signal);
+    if (a[1] != 0)
+        *(siginfo_t *)a[1] = (siginfo_t){.si_signo = (int)signal, .si_code = SI_TKILL};
+    return (int64_t)signal;
 }
 
 int64_t call_sigaltstack(const uint64_t *a) {

@@ -243,6 +243,8 @@ system_call_entry:
         movq %rsp, %rsi
         movq %rcx, %rdx
         call system_call
+        cmpq $0, signals_due(%rip)
+        jne 3f
         popq %rdi
         popq %rsi
         popq %rdx
@@ -253,5 +255,32 @@ system_call_entry:
         popq %rcx
         popq %rsp
         jmp *%rcx
+
+/* Back on the program's stack first, so that handlers may make system calls, or never return. Vector registers are theirs:
+ * who sends a signal calls a function of the C library, which need not preserve any. */
+3:      popq %rdi
+        popq %rsi
+        popq %rdx
+        popq %r10
+        popq %r8
+        popq %r9
+        popq %r11
+        popq %rcx
+        popq %rsp
+        leaq -128(%rsp), %rsp           /* its red zone */
+        pushq %rcx
+        pushq %r11
+        .irp register, rax, rdi, rsi, rdx, r10, r8, r9, rbp
+        pushq %\register
+        .endr
+        movq %rsp, %rbp
+        andq $-16, %rsp
+        call signals_deliver
+        movq %rbp, %rsp
+        .irp register, rbp, r9, r8, r10, rdx, rsi, rdi, rax
+        popq %\register
+        .endr
+        popfq
+        ret $128
 
         .section .note.GNU-stack, "", @progbits

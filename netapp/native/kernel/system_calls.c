@@ -64,7 +64,8 @@ static system_call_function *const table[CALLS] = {
     [__NR_prlimit64] = call_prlimit64, [__NR_getrlimit] = call_getrlimit, [__NR_getrusage] = call_getrusage,
     [__NR_times] = call_times, [__NR_umask] = call_zero, [__NR_prctl] = call_no_control,
     [__NR_rt_sigaction] = call_rt_sigaction, [__NR_rt_sigprocmask] = call_rt_sigprocmask,
-    [__NR_rt_sigpending] = call_rt_sigpending, [__NR_sigaltstack] = call_sigaltstack, [__NR_futex] = call_futex,
+    [__NR_rt_sigpending] = call_rt_sigpending, [__NR_rt_sigtimedwait] = call_rt_sigtimedwait,
+    [__NR_sigaltstack] = call_sigaltstack, [__NR_futex] = call_futex,
     [__NR_sched_getaffinity] = call_sched_getaffinity, [__NR_getrandom] = call_getrandom,
     [__NR_clone] = call_no_thread,
 
@@ -81,6 +82,7 @@ static system_call_function *const table[CALLS] = {
     [__NR_epoll_wait] = call_not_here, [__NR_epoll_ctl] = call_not_here, [__NR_epoll_pwait] = call_not_here,
     [__NR_pselect6] = call_not_here, [__NR_ppoll] = call_not_here, [__NR_eventfd] = call_not_here,
     [__NR_memfd_create] = call_not_here, [__NR_pidfd_open] = call_not_here,
+    [__NR_pidfd_send_signal] = call_not_open,
     [__NR_connect] = call_no_socket, [__NR_accept] = call_no_socket, [__NR_accept4] = call_no_socket,
     [__NR_bind] = call_no_socket, [__NR_listen] = call_no_socket, [__NR_shutdown] = call_no_socket,
     [__NR_sendto] = call_no_socket, [__NR_recvfrom] = call_no_socket, [__NR_sendmsg] = call_no_socket,

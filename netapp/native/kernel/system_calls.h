@@ -17,11 +17,12 @@ void calls_memory_start(void);
 /* calls_files.c: three descriptors, which are the console, and an empty file system that cannot be written to */
 system_call_function call_read, call_write, call_writev, call_open, call_openat, call_close, call_fstat, call_newfstatat,
     call_ioctl, call_fcntl, call_dup, call_getcwd, call_no_file, call_read_only, call_getdents,
-    call_at_place, call_not_kept, call_no_socket, call_fchdir;
+    call_at_place, call_not_kept, call_no_socket, call_not_open, call_fchdir;
 
 /* calls_process.c: one process, one thread, one user */
 system_call_function call_exit, call_one, call_zero, call_kill, call_tgkill, call_arch_prctl, call_uname, call_sysinfo,
-    call_prlimit64, call_getrlimit, call_getrusage, call_rt_sigaction, call_rt_sigprocmask, call_rt_sigpending, call_sigaltstack, call_futex,
+    call_prlimit64, call_getrlimit, call_getrusage, call_rt_sigaction, call_rt_sigprocmask, call_rt_sigpending, call_rt_sigtimedwait, call_sigaltstack,
+    call_futex,
     call_sched_getaffinity, call_getrandom, call_no_thread,
     call_times, call_no_control, call_no_child, call_three_ids;
 
