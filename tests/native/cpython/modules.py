@@ -48,13 +48,13 @@ _LIBRARY = """
     test_json.test_speedups test_json.test_unicode test_linecache test_locale test_logging test_mailbox test_math
     test_memoryio test_mimetypes test_minidom test_nntplib test_ntpath test_operator test_optparse test_ordered_dict
     test_pathlib test_pickle test_picklebuffer test_pickletools test_pkgutil test_platform test_plistlib
-    test_posixpath test_pprint test_pulldom test_pydoc test_pyexpat test_queue test_quopri test_random
-    test_re test_reprlib test_rlcompleter test_robotparser test_sched test_script_helper test_secrets test_select
-    test_shelve test_shlex test_stat test_statistics test_strftime test_string test_stringprep test_strptime
-    test_struct test_sysconfig test_textwrap test_thread test_threading test_threading_local test_time test_timeit
-    test_tokenize test_trace test_typing test_unicodedata test_unparse test_urllib test_urllib2 test_urlparse
-    test_uuid test_warnings test_wave test_webbrowser test_wsgiref test_xml_dom_minicompat test_xml_etree
-    test_xmlrpc test_zlib
+    test_posixpath test_pprint test_pulldom test_pydoc test_pyexpat test_queue test_quopri test_random test_re
+    test_reprlib test_rlcompleter test_robotparser test_sched test_script_helper test_secrets test_select
+    test_shelve test_shlex test_signal test_stat test_statistics test_strftime test_string test_stringprep
+    test_strptime test_struct test_sysconfig test_textwrap test_thread test_threading test_threading_local test_time
+    test_timeit test_tokenize test_trace test_typing test_unicodedata test_unparse test_urllib test_urllib2
+    test_urlparse test_uuid test_warnings test_wave test_webbrowser test_wsgiref test_xml_dom_minicompat
+    test_xml_etree test_xmlrpc test_zlib
 """
 
 # Each takes as long on the bare machine as some others together.
@@ -77,14 +77,14 @@ LEFT_OUT = {
         test_unicode_file_functions test_unittest test_uu test_venv test_zipapp test_zipfile test_zipfile64
         test_zipimport test_zipimport_support test_zoneinfo
     """,
-    "processes, signals or terminals are": """
+    "processes or terminals are": """
         test_atexit test_audit test_bdb test_c_locale_coercion test_cgitb test_cmd test_cmd_line test_cppext
         test_cprofile test_crashers test_curses test_devpoll test_distutils test_dtrace test_eintr test_embed
         test_ensurepip test_epoll test_faulthandler test_fcntl test_file_eintr test_fork1 test_gdb test_ioctl
         test_kqueue test_lltrace test_multiprocessing_fork test_multiprocessing_forkserver
         test_multiprocessing_main_handling test_multiprocessing_spawn test_pdb test_pipes test_poll test_popen
-        test_profile test_pty test_readline test_regrtest test_repl test_selectors test_signal test_subprocess
-        test_syslog test_threadsignals test_tracemalloc test_utf8_mode test_wait3 test_wait4
+        test_profile test_pty test_readline test_regrtest test_repl test_selectors test_subprocess test_syslog
+        test_threadsignals test_tracemalloc test_utf8_mode test_wait3 test_wait4
     """,
     "threads are": """
         test__xxsubinterpreters test_concurrent_futures test_interpreters

@@ -9,6 +9,7 @@ ended afterwards, between control characters, for tests write, too.
 import _imp
 import gc
 import os
+import re
 import sys
 import unittest
 from collections import Counter
@@ -25,6 +26,8 @@ KINDS = ("ok", "skip", "fail", "error")  # the last one that happened in a test 
 
 _LISTS_FOLDER = ("test_decimal",)  # in its main, for tests that are files
 
+_OF_THIS_RUN = re.compile("@test_[0-9]+_tmp|/proc/[0-9]+|/tmp/tmp[a-z0-9_]+|0x[0-9a-f]+|[0-9]{6,}")  # numbers and names
+
 _Error = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
@@ -38,6 +41,7 @@ def told(error: BaseException | None) -> str:
         words = str(error)
     except Exception:
         words = "?"
+    words = _OF_THIS_RUN.sub("…", words)
     if len(words) > 300:
         words = f"{words[:100]} … {words[-200:]}"  # an example of documentation that fails tells its error last
     return f"{type(error).__name__}: {words}".translate(dict.fromkeys(range(32), " "))

@@ -7,7 +7,6 @@ import re
 import selectors
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -50,13 +49,8 @@ def bare(image: Path, processor: int) -> Command:
     return lambda words: ["taskset", "-c", str(processor), *guests.command(image, *words, memory=_MEMORY, cpu=EMULATED)]
 
 
-def run(command: Command, modules: Sequence[str]) -> Outcomes:
+def run(command: Command, modules: Sequence[str], folder: str = "/") -> Outcomes:
     """All tests of the modules, in their order; where one ends the program, from the next one on again."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # where Linux has them write
-        return _run(command, modules, folder)
-
-
-def _run(command: Command, modules: Sequence[str], folder: str) -> Outcomes:
     found: Outcomes = {}
     left = list(modules)
     while left:
