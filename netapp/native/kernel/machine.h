@@ -184,6 +184,14 @@ void refuse(int status, const char *format, ...) __attribute__((noreturn, format
 uint64_t heap_freeze(void);                     /* where it ends */
 void heap_keep(uint64_t end);
 
+/* calls_process.c: what the program said about signals, as Linux's structures have it */
+struct signals {
+    struct action { uint64_t handler, flags, restorer, mask; } actions[64];
+    uint64_t blocked, pending;                  /* a bit a signal, from 1 */
+    struct alternate { uint64_t base; uint32_t flags, none; uint64_t bytes; } alternate;
+};
+extern struct signals signals;
+
 /* system_calls.c */
 void system_calls_start(void);
 #endif
