@@ -63,8 +63,8 @@ int kept(void) {
     }
     raise(SIGUSR1);
     raise(SIGUSR2);
-    int good = signalled == SIGUSR1 && began == 70 && in_data == 70 && in_bss == 70 && of_thread == 70 && fegetround() == FE_UPWARD &&
-               (__builtin_ia32_stmxcsr() & 0x6000) == 0x4000 && sbrk(4096) != (void *)-1 &&
+    int good = signalled == SIGUSR1 && began == 70 && in_data == 70 && in_bss == 70 && of_thread == 70 &&
+               fegetround() == FE_UPWARD && (__builtin_ia32_stmxcsr() & 0x6000) == 0x4000 && sbrk(4096) != (void *)-1 &&
                word != NULL && strcmp(word, "yes") == 0 && is_apart() && is_filled(small, SMALL) && is_filled(large, LARGE);
     puts(good ? "kept: good" : "kept: bad");
     return !good;

@@ -133,7 +133,7 @@ def test_a_program_that_does_not_get_there(
 
 
 def test_memcached_answers_soon(image: Image) -> None:
-    """Instructions until its first reply, those of the firmware among them; from the beginning it would be 140 million."""
+    """Instructions until its first reply, of the firmware, too; from the beginning it would be 140 million."""
     with laboratory() as bed:
         assert instructions(bed, "q35", ours(image.path, 16), 256, count=1) < 75e6
 

@@ -8,18 +8,12 @@ extern char _end[];
 
 #define SNAPSHOT_HEAP (2UL << 20)
 
-static uint64_t heap_start, heap_end;
+OF_PROGRAM static uint64_t heap_start, heap_end;
 static int protection_used;             /* then pages that come back are made writable again */
 
 void calls_memory_start(void) { heap_start = heap_end = round_up((uint64_t)_end, PAGE); }
 
-uint64_t heap_freeze(void) {
-    if (protection_used)
-        panic("memory whose protection was changed cannot be kept");
-    return heap_end;
-}
-
-void heap_keep(uint64_t end) { heap_end = end; }
+int memory_is_protected(void) { return protection_used; }
 
 static int protect(uint64_t address, uint64_t bytes, uint64_t protection) {
     if (protection & PROT_EXEC)

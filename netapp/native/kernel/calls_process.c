@@ -23,11 +23,14 @@ int64_t call_zero(const uint64_t *a) { (void)a; return 0; }
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 #define IGNORED_BY_DEFAULT (BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH))
 
-struct signals signals = {.alternate = {0, SS_DISABLE, 0, 0}};
+OF_PROGRAM static struct action { uint64_t handler, flags, restorer, mask; } actions[SIGNALS];  /* as Linux has it */
+OF_PROGRAM static uint64_t blocked, pending;       /* a bit a signal, from 1 */
+OF_PROGRAM static struct alternate { uint64_t base; uint32_t flags, none; uint64_t bytes; } alternate = {0, SS_DISABLE, 0, 0};
+
 uint64_t signals_due;                   /* whose handlers are to be called when this system call returns: entry.S */
 
 static void act_on(uint64_t signal) {
-    uint64_t handler = signals.actions[signal - 1].handler;
+    uint64_t handler = actions[signal - 1].handler;
     if (handler == (uint64_t)SIG_IGN || handler == (uint64_t)SIG_DFL && BIT(signal) & IGNORED_BY_DEFAULT)
         return;
     if (handler != (uint64_t)SIG_DFL) {
@@ -40,9 +43,9 @@ static void act_on(uint64_t signal) {
 }
 
 static void act_on_pending(void) {
-    while (signals.pending & ~signals.blocked) {
-        uint64_t signal = 1 + (uint64_t)__builtin_ctzll(signals.pending & ~signals.blocked);
-        signals.pending &= ~BIT(signal);
+    while (pending & ~blocked) {
+        uint64_t signal = 1 + (uint64_t)__builtin_ctzll(pending & ~blocked);
+        pending &= ~BIT(signal);
         act_on(signal);
     }
 }
@@ -51,15 +54,15 @@ static void act_on_pending(void) {
 void signals_deliver(void);
 void signals_deliver(void) {
     while (signals_due != 0) {
-        uint64_t signal = 1 + (uint64_t)__builtin_ctzll(signals_due), before = signals.blocked;
-        struct action *action = &signals.actions[signal - 1], was = *action;
+        uint64_t signal = 1 + (uint64_t)__builtin_ctzll(signals_due), before = blocked;
+        struct action *action = &actions[signal - 1], was = *action;
         siginfo_t about = {.si_signo = (int)signal, .si_code = SI_TKILL};
         signals_due &= ~BIT(signal);
-        signals.blocked |= (was.mask | (was.flags & SA_NODEFER ? 0 : BIT(signal))) & ~UNBLOCKABLE;
+        blocked |= (was.mask | (was.flags & SA_NODEFER ? 0 : BIT(signal))) & ~UNBLOCKABLE;
         if (was.flags & SA_RESETHAND)
             action->handler = (uint64_t)SIG_DFL;
         ((void (*)(int, siginfo_t *, void *))was.handler)((int)signal, &about, NULL);
-        signals.blocked = before;
+        blocked = before;
         act_on_pending();
     }
 }
@@ -70,8 +73,8 @@ static int64_t signal_self(uint64_t process, uint64_t signal) {
         return -EINVAL;
     if ((uint32_t)process > 1)          /* 0: the process's group, which is itself */
         return -ESRCH;
-    if (signal != 0 && signals.blocked & BIT(signal))
-        signals.pending |= BIT(signal);
+    if (signal != 0 && blocked & BIT(signal))
+        pending |= BIT(signal);
     else if (signal != 0)
         act_on(signal);
     return 0;
@@ -163,25 +166,25 @@ int64_t call_no_control(const uint64_t *a) { (void)a; return -EINVAL; }
 
 int64_t call_rt_sigaction(const uint64_t *a) {
     uint64_t signal = (uint32_t)a[0];
-    if (a[3] != sizeof signals.blocked || signal - 1 >= SIGNALS || a[1] != 0 && BIT(signal) & UNBLOCKABLE)
+    if (a[3] != sizeof blocked || signal - 1 >= SIGNALS || a[1] != 0 && BIT(signal) & UNBLOCKABLE)
         return -EINVAL;
-    struct action old = signals.actions[signal - 1];
+    struct action old = actions[signal - 1];
     if (a[1] != 0)
-        signals.actions[signal - 1] = *(const struct action *)a[1];
+        actions[signal - 1] = *(const struct action *)a[1];
     if (a[2] != 0)
         *(struct action *)a[2] = old;
     return 0;
 }
 
 int64_t call_rt_sigprocmask(const uint64_t *a) {
-    uint64_t old = signals.blocked, given = a[1] != 0 ? *(const uint64_t *)a[1] & ~UNBLOCKABLE : 0;
-    if (a[3] != sizeof signals.blocked)
+    uint64_t old = blocked, given = a[1] != 0 ? *(const uint64_t *)a[1] & ~UNBLOCKABLE : 0;
+    if (a[3] != sizeof blocked)
         return -EINVAL;
     if (a[1] != 0) {
         switch ((int)a[0]) {
-        case SIG_BLOCK: signals.blocked |= given; break;
-        case SIG_UNBLOCK: signals.blocked &= ~given; break;
-        case SIG_SETMASK: signals.blocked = given; break;
+        case SIG_BLOCK: blocked |= given; break;
+        case SIG_UNBLOCK: blocked &= ~given; break;
+        case SIG_SETMASK: blocked = given; break;
         default: return -EINVAL;
         }
     }
@@ -192,15 +195,15 @@ int64_t call_rt_sigprocmask(const uint64_t *a) {
 }
 
 int64_t call_rt_sigpending(const uint64_t *a) {
-    if (a[1] > sizeof signals.pending)
+    if (a[1] > sizeof pending)
         return -EINVAL;
-    memcpy((void *)a[0], &signals.pending, a[1]);
+    memcpy((void *)a[0], &pending, a[1]);
     return 0;
 }
 
 int64_t call_rt_sigtimedwait(const uint64_t *a) {
-    uint64_t found = signals.pending & *(const uint64_t *)a[0];
-    if (a[3] != sizeof signals.pending || a[2] != 0 && !time_is_good((const void *)a[2]))
+    uint64_t found = pending & *(const uint64_t *)a[0];
+    if (a[3] != sizeof pending || a[2] != 0 && !time_is_good((const void *)a[2]))
         return -EINVAL;
     if (found == 0 && a[2] == 0)
         panic("deadlock: the only thread waits for a signal");
@@ -209,21 +212,21 @@ int64_t call_rt_sigtimedwait(const uint64_t *a) {
         return -EAGAIN;
     }
     uint64_t signal = 1 + (uint64_t)__builtin_ctzll(found);
-    signals.pending &= ~BIT(signal);
+    pending &= ~BIT(signal);
     if (a[1] != 0)
         *(siginfo_t *)a[1] = (siginfo_t){.si_signo = (int)signal, .si_code = SI_TKILL};
     return (int64_t)signal;
 }
 
 int64_t call_sigaltstack(const uint64_t *a) {
-    struct alternate old = signals.alternate;
+    struct alternate old = alternate;
     if (a[0] != 0) {
         struct alternate given = *(const struct alternate *)a[0];
         if (given.flags & ~(SS_DISABLE | SS_ONSTACK))
             return -EINVAL;
         if (!(given.flags & SS_DISABLE) && given.bytes < MINSIGSTKSZ)
             return -ENOMEM;
-        signals.alternate = given;
+        alternate = given;
     }
     if (a[1] != 0)
         *(struct alternate *)a[1] = old;

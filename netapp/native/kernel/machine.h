@@ -100,6 +100,7 @@ int stack_grow(uint64_t address);               /* where a page is missing; 0: n
 uint64_t stack_fill(void);                      /* arguments and auxiliary vector; the address for rsp */
 
 /* snapshot.c, unpack.c */
+#define OF_PROGRAM __attribute__((section("of_program")))      /* the program's state, though the kernel has it: it is kept */
 #define SNAPSHOT_PAGES 8192UL                   /* after the image, at most, of a snapshot */
 uint64_t snapshot_place(void);                  /* where its memory ends; 0: there is none, or no memory where it belongs */
 void snapshot_keep(void);                       /* its pages are in use */
@@ -181,16 +182,7 @@ void panic_traceback(void);                     /* Python's, if there is one */
 void refuse(int status, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));     /* to start: one line */
 
 /* calls_memory.c */
-uint64_t heap_freeze(void);                     /* where it ends */
-void heap_keep(uint64_t end);
-
-/* calls_process.c: what the program said about signals, as Linux's structures have it */
-struct signals {
-    struct action { uint64_t handler, flags, restorer, mask; } actions[64];
-    uint64_t blocked, pending;                  /* a bit a signal, from 1 */
-    struct alternate { uint64_t base; uint32_t flags, none; uint64_t bytes; } alternate;
-};
-extern struct signals signals;
+int memory_is_protected(void);                  /* the program asked for that, for some of it */
 
 /* system_calls.c */
 void system_calls_start(void);

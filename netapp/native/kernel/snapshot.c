@@ -3,9 +3,8 @@
  * command line. The program calls netapp_freeze(), and that machine ends; all that the program had in memory goes into the
  * image. Wherever the image is booted, its kernel starts as ever, and then netapp_freeze() returns.
  *
- * Nothing of the kernel's own is kept (kernel.ld puts it aside) but where the program's heap ends and what the program
- * does with signals. Two such machines do the
- * same: their clock counts how often it is read, and their random numbers are made of the command line. */
+ * Nothing of the kernel's own is kept: kernel.ld puts it aside, but for what is OF_PROGRAM. Two such machines do the same:
+ * their clock counts how often it is read, and their random numbers are made of the command line. */
 #include <elf.h>
 
 #include "machine.h"
@@ -26,9 +25,8 @@ struct snapshot {
     uint64_t kernel[4];                 /* starts and ends of what is the kernel's */
     uint64_t low, high;                 /* the program's pages after the image: below, a bit for each from `low` */
     uint64_t used[SNAPSHOT_PAGES / 64];
-    uint64_t heap, thread, stack;
+    uint64_t thread, stack;
     uint8_t on_stack[STACK_KEPT];       /* from `stack` on */
-    struct signals signals;
 };
 struct pieces {
     uint64_t sum, words;                /* of what follows, in words of 64 bits, modulo 2^64 */
@@ -46,7 +44,7 @@ const char *snapshot_seed(void) { return boot.command_line + sizeof SNAPSHOT_WOR
 void snapshot_freeze(uint64_t stack) __attribute__((noreturn));         /* called by netapp_freeze() */
 void snapshot_freeze(uint64_t stack) {
     uint64_t on_stack = STACK_HIGH - stack;
-    if (!wanted || on_stack > STACK_KEPT)
+    if (!wanted || on_stack > STACK_KEPT || memory_is_protected())
         panic("no snapshot can be made here");
     memcpy(kept.magic, SNAPSHOT_MAGIC, sizeof kept.magic);
     kept.size = sizeof kept;
@@ -55,8 +53,6 @@ void snapshot_freeze(uint64_t stack) {
     kept.kernel[2] = (uint64_t)kernel_bss_start;
     kept.kernel[3] = (uint64_t)kernel_bss_end;
     kept.low = round_up((uint64_t)_end, PAGE);
-    kept.heap = heap_freeze();
-    kept.signals = signals;
     kept.thread = msr_read(FS_BASE);
     kept.stack = stack;
     for (uint64_t page = 0; page < SNAPSHOT_PAGES; page++)
@@ -125,8 +121,6 @@ void snapshot_go_on(void) {
         if (paging_put(page) < 0)
             refuse(NETAPP_NO_MEMORY, "too little memory for the stack");
     memcpy((void *)kept.stack, kept.on_stack, STACK_HIGH - kept.stack);
-    heap_keep(kept.heap);
-    signals = kept.signals;
     msr_write(FS_BASE, kept.thread);
     /* Nobody who is on the stack looks at it any more; its lowest byte ends strings. */
     netapp_random((char *)kept.thread + CANARY + 1, 7);

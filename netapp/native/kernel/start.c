@@ -24,8 +24,8 @@ void kernel_start(uint32_t magic, uint64_t information) {
     clock_start();
     apic_calibrate();
     entropy_start();
-    system_calls_start();
     if (kept != 0)
         snapshot_go_on();
+    system_calls_start();
     program_start(stack_fill());
 }
