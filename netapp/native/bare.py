@@ -12,11 +12,13 @@ from netapp.drivers.virtio.transport import VirtioError
 from netapp.native import platform as native
 from netapp.native.discovery import transports
 from netapp.node.platform import Platform
+from netapp.tcp.config import TcpConfig
 
 _log = logging.getLogger("netapp.native")
 
 _MIB = 1 << 20
 _LEAST_POOL, _LEAST_REST = 4 * _MIB, 3 * _MIB
+_CONNECTION = 1400  # bytes that Python and tables have of one, the pool's apart
 _REST = 8  # of what is free, this part is not the pool's
 
 # Ctrl-C, as a terminal sends it, and Ctrl-D; Ctrl-T, with which BSD's terminals ask how a program is.
@@ -64,6 +66,12 @@ class Bare:
         if room < asked:
             _log.info("a pool of %d MiB, not %d, is what the memory allows", room // _MIB, asked // _MIB)
         return min(asked, room)
+
+    def connections(self, pool: int) -> int:
+        """How many there can be at once beside a pool of such a size. Else who opens and closes them would use the
+        memory up: each is a while in TIME-WAIT."""
+        rest = native.memory()[1] - pool
+        return max(1, min(rest // 2 // _CONNECTION, TcpConfig.max_connections))
 
     def check(self) -> None:
         """Raises what ended it, if that was not the user: nothing else does."""

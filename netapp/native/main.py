@@ -27,6 +27,7 @@ from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.console import banner, closing_line, reason, set_up_logging, status_line
 from netapp.node.node import Node
+from netapp.tcp.config import TcpConfig
 
 if TYPE_CHECKING:
     from netapp.native.bare import Bare
@@ -110,10 +111,12 @@ def _machine(options: ImageOptions) -> AbstractContextManager[Bare | Process]:
 def _serve(options: ImageOptions, appliance: Appliance) -> None:
     """Until it is told to end."""
     with _machine(options) as machine:
+        pool = machine.pool_bytes(appliance.pool_bytes())
         config = NodeConfig(
             interfaces=(options.interface(),),
+            tcp=TcpConfig(max_connections=machine.connections(pool)),
             routes=options.routes(),
-            pool_bytes=machine.pool_bytes(appliance.pool_bytes()),
+            pool_bytes=pool,
         )
         node = Node(machine.platform, machine.device, appliance, config)
         try:

@@ -16,6 +16,7 @@ from netapp.hosted.platform import EpollInterrupts, MonotonicClock, RealWallCloc
 from netapp.hosted.signals import Signals
 from netapp.native.config import ImageOptions
 from netapp.node.platform import Platform
+from netapp.tcp.config import TcpConfig
 
 _log = logging.getLogger("netapp.native")
 
@@ -40,6 +41,9 @@ class Process:
     def pool_bytes(self, asked: int) -> int:
         """What an appliance asks for: Linux has memory when it is touched."""
         return asked
+
+    def connections(self, pool: int) -> int:
+        return TcpConfig.max_connections
 
     def check(self) -> None:
         """Raises what ended it, if that was not the user."""

@@ -6,6 +6,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
 import logging
+from collections import OrderedDict
 
 from cython.cimports.cpython.ref import Py_DECREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
@@ -89,6 +90,7 @@ COUNTERS = (
     "challenge_acks",
     "challenges_withheld",
     "half_open_evicted",
+    "time_wait_evicted",
     "icmp_hard",
     "icmp_soft",
     "icmp_mtu",
@@ -205,6 +207,7 @@ class TcpManager:
         self.listeners = {}
         self.bindings = {}
         self.starved = {}
+        self.in_time_wait = OrderedDict()
         self.unread = {}
         self.counter_values = cython.cast(cython.pointer(uint64_t), cython.address(self.counts))
         self.counter_names = COUNTERS
@@ -241,6 +244,7 @@ class TcpManager:
         after.touched = self.touched
         after.queued_bytes = self.queued_bytes
         after.starved = self.starved
+        after.in_time_wait = self.in_time_wait
         after.unread = self.unread
         after.output_hook = self.output_hook
         after.retry = self.retry
@@ -263,6 +267,7 @@ class TcpManager:
         self.table = ConnectionTable(bytes(24))
         self.listeners = {}
         self.starved = {}
+        self.in_time_wait = OrderedDict()
         self.unread = {}
         self.transport = None
         self.successor = after
@@ -352,7 +357,7 @@ class TcpManager:
             path = network().path_between(local, remote)
         if path is None:
             raise OSError(f"no route to {address}{'' if local_address is None else f' from {local_address}'}")
-        if self.table.count >= self.config.max_connections:
+        if not self.make_room():
             raise OSError("too many connections")
         checked_traffic_class(traffic_class)
         # Before a port is chosen: it may open connections of its own.
@@ -435,6 +440,19 @@ class TcpManager:
             touch(c)
         return 0
 
+    def make_room(self):
+        oldest: Connection
+        if self.table.count < self.config.max_connections:
+            return True
+        # Else connections that have ended would shut out new ones. RFC 9293, 3.6.1 wants twice the MSL; what an old
+        # segment can do to a new connection, RFC 1337 says.
+        oldest = next(iter(self.in_time_wait), None)
+        if oldest is None:
+            return False
+        self.counts.time_wait_evicted += 1
+        finish(oldest, None)
+        return True
+
     def attach(self, c, handler):
         if not isinstance(handler, TcpHandler):
             raise TypeError(f"the factory returned {type(handler).__name__}, which is no TcpHandler")
@@ -492,7 +510,7 @@ class TcpManager:
         if listener.is_full() or not listener.make_room():
             self.counts.dropped_backlog += 1
             return 0
-        if self.table.count >= self.config.max_connections:
+        if not self.make_room():
             self.counts.dropped_table_full += 1
             return 0
         path = network().path_between(key.local, key.remote)

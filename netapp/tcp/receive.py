@@ -319,6 +319,8 @@ def finish(c, error):
     if c.listener is not None:
         c.listener.forget(c)
         c.listener = None
+    if c.state == TIME_WAIT:
+        del tcp.in_time_wait[c]
     c.state = CLOSED
     stop_timers(c)
     tcp.counts.closed += 1

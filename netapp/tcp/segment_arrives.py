@@ -261,6 +261,7 @@ def _reset_arrives(c: Connection) -> cython.int:
 @cython.exceptval(-1, check=False)
 def _to_time_wait(c: Connection, now: uint64_t) -> cython.int:
     c.state = TIME_WAIT
+    c.tcp.in_time_wait[c] = None
     stop_timers(c)
     set_timer(c, TIMER_LINGER, now + c.tcp.config.time_wait)
     if c.listener is not None:

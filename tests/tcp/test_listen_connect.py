@@ -35,6 +35,31 @@ def test_too_many_connections():
             s.tcp.connect(THEIRS, 80, Recorder)
 
 
+def test_connections_that_have_ended_give_way_to_new_ones():
+    """Of those in TIME-WAIT, the oldest first: ours closed first. Who has not ended does not."""
+    with stack(TcpConfig(max_connections=3)) as s:
+        made = s.listen()
+        stays = s.peer(port=1).open()
+        for port in range(2, 10):
+            peer = s.peer(port=port).open()
+            made[-1].close()
+            s.frames()
+            peer.send("FA", ack=peer.ack + 1)
+            s.frames()
+        assert sorted(connection.remote[1] for connection in s.tcp.connections()) == [1, 8, 9]
+        assert (s.counters["time_wait_evicted"], s.counters["dropped_table_full"]) == (6, 0)
+        s.tcp.connect(THEIRS, 80, Recorder).abort()
+        s.frames()
+        assert s.counters["time_wait_evicted"] == 7
+        for port in (20, 21):
+            s.peer(port=port).open()
+        s.peer(port=22).send("S")
+        assert not s.segments() and s.counters["dropped_table_full"] == 1
+        assert all(handler.calls[-1] == "closed" and handler.error is None for handler in made[1:9])
+        stays.send("PA", b"still here")
+        assert made[0].data == b"still here"
+
+
 def test_listening_is_refused_with_a_reason():
     with stack() as s:
         listener = s.tcp.listen(7, Recorder)
