@@ -78,17 +78,24 @@ def build(wanted: Wanted, output: Path) -> Image:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "image.elf")
         parts = link_closure(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, image)
+        _check_size(image, parts)
         parts["snapshot"] = add_snapshot(image)
-        size = image.stat().st_size
-        if size > LIMIT:
-            told = ", ".join(f"{part} {part_size / 1e6:.1f}" for part, part_size in parts.items())
-            raise BuildError(f"the image would have {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} ({told})")
+        size = _check_size(image, parts)
         if wanted.form == "iso":
             disk = image.with_suffix(".iso")
             make_iso(image, disk)
             image, size = disk, disk.stat().st_size
         shutil.move(image, output)
     return Image(output, size, parts)
+
+
+def _check_size(image: Path, parts: dict[str, int]) -> int:
+    """Raises BuildError."""
+    size = image.stat().st_size
+    if size > LIMIT:
+        told = ", ".join(f"{part} {part_size / 1e6:.1f}" for part, part_size in parts.items())
+        raise BuildError(f"the image would have {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} ({told})")
+    return size
 
 
 def link_closure(toolchain: Toolchain, closure: Closure, baked: dict[str, str], output: Path) -> dict[str, int]:
