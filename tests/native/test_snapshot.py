@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.boot.guests import ours
-from bench.boot.measure import instructions, laboratory
 from netapp.hosted.qemu import QEMU
 from netapp.native.image import snapshot
-from netapp.native.image.build import Image
 from netapp.native.image.link import FLAGS
 from netapp.native.image.snapshot import add_snapshot, check_snapshot_tools
 from netapp.native.image.toolchain import BuildError
@@ -130,12 +127,6 @@ def test_a_program_that_does_not_get_there(
         add_snapshot(image)
     assert str(raised.value) == told
     assert image.read_bytes() == before and set(tmp_path.iterdir()) == {source, image}
-
-
-def test_memcached_answers_soon(image: Image) -> None:
-    """Instructions until its first reply, of the firmware, too; from the beginning it would be 140 million."""
-    with laboratory() as bed:
-        assert instructions(bed, "q35", ours(image.path, 16), 256, count=1) < 75e6
 
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
