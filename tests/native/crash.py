@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from netapp.node.appliance import Appliance
+from netapp.node.node import Node
 from netapp.tcp.handler import TcpHandler
 
 IMPORTED = time.time()
@@ -65,6 +67,16 @@ WAYS: dict[str, Callable[[], object]] = {
 }
 
 
+class Last(TcpHandler):
+    """When it is connected, the machine ends."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def connected(self) -> None:
+        self.node.stop()
+
+
 class Crash(Appliance):
     """End this machine."""
 
@@ -77,8 +89,7 @@ class Crash(Appliance):
     def start(self) -> None:
         if self.options.way == "tell":
             print(random.getrandbits(64), os.urandom(8).hex(), time.time(), IMPORTED, sys.argv)
-            self.tcp.connect("10.99.0.1", 7, TcpHandler)
-            self.timers.call_at(self.events.now + 300_000_000, self.node.stop)
+            self.tcp.connect("10.99.0.100", 7, partial(Last, self.node))
             return
         self.take(WAYS[self.options.way])
 

@@ -62,7 +62,7 @@ def test_it_ends_as_any_other(frozen: Path, word: str, status: int, cause: str) 
 def test_memory_and_time_go_on_as_in_any_other(frozen: Path) -> None:
     assert run(frozen, "map").text == "map: good\n"
     assert re.fullmatch(r"2000 rounds\n\d+ KiB are gone\n", run(frozen, "churn", "2000", memory=128).text)
-    assert re.fullmatch(r"slept 0\.[3-9]\d*\n", run(frozen, "sleep").text)
+    assert float(run(frozen, "sleep").text.removeprefix("slept ")) >= 0.3
     assert int(run(frozen, "date", devices=("-rtc", "base=2031-05-06T07:08:09")).text) >= 1935817689
 
 
