@@ -13,6 +13,7 @@ from os import sched_getaffinity
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.native.cpython.differences import reason
 from tests.native.cpython.kept import Kept
 from tests.native.cpython.modules import LONG
 from tests.native.cpython.runs import Command, Outcome, Outcomes, bare, hosted, limited, run
@@ -50,7 +51,7 @@ class Comparison:
         """An empty one: nothing that the bare machine has not."""
         (kind, why), refused = self.of(self.hosted, name), self.of(self.limited, name)
         # A file that the image has not: of a test's data, or the interpreter, to be run as another process.
-        if kind == refused.kind and not why.startswith("FileNotFoundError"):
+        if reason(name) or (kind == refused.kind and not why.startswith("FileNotFoundError")):
             return ""
         return next((what for what, said in NEEDS.items() if re.search(said, f"{name}: {refused.why}")), UNKNOWN)
 
