@@ -19,6 +19,8 @@ _log = logging.getLogger("netapp.native")
 _MIB = 1 << 20
 _LEAST_POOL, _LEAST_REST = 4 * _MIB, 3 * _MIB
 _CONNECTION = 1400  # bytes that Python and tables have of one, the pool's apart
+# 256 bytes and more are queued by reference, with a view of 32; of send_limit_total at most five times as much.
+_QUEUED = 8
 _REST = 8  # of what is free, this part is not the pool's
 
 # Ctrl-C, as a terminal sends it, and Ctrl-D; Ctrl-T, with which BSD's terminals ask how a program is.
@@ -67,11 +69,14 @@ class Bare:
             _log.info("a pool of %d MiB, not %d, is what the memory allows", room // _MIB, asked // _MIB)
         return min(asked, room)
 
-    def connections(self, pool: int) -> int:
-        """How many there can be at once beside a pool of such a size. Else who opens and closes them would use the
-        memory up: each is a while in TIME-WAIT."""
+    def tcp(self, pool: int) -> TcpConfig:
+        """Limits that keep what is in memory beside a pool of such a size: connections, each of which is a while in
+        TIME-WAIT, and views of what is queued, for which a quarter of it is enough by `_QUEUED`."""
         rest = native.memory()[1] - pool
-        return max(1, min(rest // 2 // _CONNECTION, TcpConfig.max_connections))
+        return TcpConfig(
+            max_connections=max(1, min(rest // 2 // _CONNECTION, TcpConfig.max_connections)),
+            send_limit_total=max(1, min(rest // 4 * _QUEUED // 5, TcpConfig.send_limit_total)),
+        )
 
     def check(self) -> None:
         """Raises what ended it, if that was not the user: nothing else does."""

@@ -27,7 +27,6 @@ from netapp.node.appliance import Appliance
 from netapp.node.config import NodeConfig
 from netapp.node.console import banner, closing_line, reason, set_up_logging, status_line
 from netapp.node.node import Node
-from netapp.tcp.config import TcpConfig
 
 if TYPE_CHECKING:
     from netapp.native.bare import Bare
@@ -114,7 +113,7 @@ def _serve(options: ImageOptions, appliance: Appliance) -> None:
         pool = machine.pool_bytes(appliance.pool_bytes())
         config = NodeConfig(
             interfaces=(options.interface(),),
-            tcp=TcpConfig(max_connections=machine.connections(pool)),
+            tcp=machine.tcp(pool),
             routes=options.routes(),
             pool_bytes=pool,
         )

@@ -42,8 +42,8 @@ class Process:
         """What an appliance asks for: Linux has memory when it is touched."""
         return asked
 
-    def connections(self, pool: int) -> int:
-        return TcpConfig.max_connections
+    def tcp(self, pool: int) -> TcpConfig:
+        return TcpConfig()
 
     def check(self) -> None:
         """Raises what ended it, if that was not the user."""

@@ -18,7 +18,8 @@ class TcpConfig:
     send_limit: int = _option(1 << 20, "bytes queued on a connection above which its appliance is not fed")
     send_limit_total: int = _option(
         256 << 20,
-        "bytes queued on all connections above which only those that owe nothing are fed; at most half of the pool",
+        "bytes queued on all connections above which only those that owe nothing are fed; with twice as many those that"
+        " take nothing are reset, with five times as many nobody is fed; at most half of the pool",
     )
     backlog: int = _option(1024, "half-open connections of a listener")
     max_connections: int = _option(1 << 20, "connections of all states")

@@ -62,6 +62,7 @@ cdef struct tcp_counters_t:
     uint64_t challenge_acks
     uint64_t challenges_withheld # beyond what RFC 5961, 7, lets a connection send
     uint64_t half_open_evicted   # for a newer one, after their SYN was not answered
+    uint64_t stalled_evicted     # owed most and took nothing, when far too much was queued
     uint64_t time_wait_evicted   # before its time, for a newer connection
     uint64_t icmp_hard           # errors that ended an attempt to connect
     uint64_t icmp_soft           # others, of which the handler was told
@@ -119,6 +120,7 @@ cdef class TcpManager(Representative):
     cdef touched_t touched                   # connections with output due at the end of the turn
     cdef touched_t blocked                   # of these, those that met a full ring: they go on with the next
     cdef uint64_t queued_bytes               # in all send queues
+    cdef uint64_t relieved_at                # ns: the last look for those that take nothing
     cdef dict starved                        # connections not fed because of send_limit_total, in order; values None
     cdef object in_time_wait                 # those that are, in order: an OrderedDict; values None
     cdef dict unread                         # ended in order, but paused before all was read; values None
@@ -130,6 +132,7 @@ cdef class TcpManager(Representative):
     cdef int _current(self) except -1        # RuntimeError: it was replaced
     cdef int send_touched(self) except -1
     cdef int feed_starved(self) except -1
+    cdef bint relieve(self, Connection c) except -1  # of what is queued in all; False: c cannot be fed now
     cdef bint make_room(self) except -1      # for one more connection; False: there is none
     cdef int attach(self, Connection c, object handler) except -1    # TypeError: no TcpHandler
     cdef Connection new_connection(self, key_t* key, uint32_t hashed)

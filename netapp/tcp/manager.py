@@ -5,8 +5,10 @@ import cython
 if not cython.compiled:
     raise ImportError(f"{__name__} runs compiled only: `make build` compiles it")
 
+import errno
 import logging
 from collections import OrderedDict
+from operator import attrgetter
 
 from cython.cimports.cpython.ref import Py_DECREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
@@ -42,7 +44,7 @@ from cython.cimports.netapp.tcp.reassembly import Reassembly
 from cython.cimports.netapp.tcp.receive import deliver, finish, give_up_unread, reset
 from cython.cimports.netapp.tcp.segment_arrives import learn_syn, queue_with_syn, segment_arrives
 from cython.cimports.netapp.tcp.send import output, refuse, send_syn
-from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt
+from cython.cimports.netapp.tcp.sequence import seq_add, seq_lt, seq_sub
 from cython.cimports.netapp.tcp.table import ConnectionTable, entry_t
 from cython.cimports.netapp.tcp.timers import prepare_timers
 from cython.cimports.netapp.tcp.touched import append_touched, touch
@@ -90,6 +92,7 @@ COUNTERS = (
     "challenge_acks",
     "challenges_withheld",
     "half_open_evicted",
+    "stalled_evicted",
     "time_wait_evicted",
     "icmp_hard",
     "icmp_soft",
@@ -117,6 +120,8 @@ COUNTERS = (
 )
 
 _PROTOCOL = cython.declare(uint8_t, 6)
+_RELIEF_INTERVAL = cython.declare(uint64_t, 100_000_000)  # looking takes time for every connection
+_queued = attrgetter("queued")
 
 
 @cython.cfunc
@@ -439,6 +444,24 @@ class TcpManager:
             c.flags &= ~STARVED
             touch(c)
         return 0
+
+    def relieve(self, asks):
+        """A reply each, of however many that do not read, is more than there is memory for."""
+        c: Connection
+        limit: uint64_t = self.config.send_limit_total
+        now: uint64_t = turn_time()
+        if self.queued_bytes < 2 * limit:
+            return True
+        if now - self.relieved_at >= _RELIEF_INTERVAL:
+            self.relieved_at = now
+            for c in sorted(self.table.all(), key=_queued, reverse=True):
+                if self.queued_bytes < limit or c.send_queue.length == 0:
+                    break
+                if c.backoff:
+                    self.counts.stalled_evicted += 1
+                    reset(c, OSError(errno.ENOBUFS, "the peer does not take what it asked for, and memory is short"))
+        # Who has taken a reply before goes on when those that never did have used theirs up.
+        return self.queued_bytes < (5 if seq_sub(asks.snd_una, asks.iss) > 1 else 4) * limit
 
     def make_room(self):
         oldest: Connection

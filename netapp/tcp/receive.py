@@ -224,8 +224,10 @@ def _may_feed(c: Connection) -> cython.bint:
     if c.flags & WAS_FULL:
         # Until low water.
         return False
-    # Whoever owes nothing is fed: those that do not read must not silence everybody else.
-    if c.tcp.queued_bytes >= c.tcp.config.send_limit_total and c.send_queue.length:
+    if c.tcp.queued_bytes >= c.tcp.config.send_limit_total:
+        # Whoever owes nothing is fed: those that do not read must not silence everybody else.
+        if c.send_queue.length == 0 and c.tcp.relieve(c):
+            return True
         if not c.flags & STARVED:
             c.flags |= STARVED
             c.tcp.starved[c] = None

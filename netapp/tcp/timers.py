@@ -181,6 +181,8 @@ def _fired(owner: cython.p_void, now: uint64_t) -> cython.int:
             reset(c, TimeoutError("the peer does not close its side"))
         elif c.extras is not None:
             keepalive_due(c, now)
+    if c.backoff and c.tcp.starved:
+        c.tcp.relieve(c)
     if c.state == CLOSED:
         return 0
     earliest = _earliest(c)

@@ -1,11 +1,12 @@
 """Replies that peers do not acknowledge: bounded, a connection and in all."""
 
+import errno
 import os
 
 import pytest
 
 from netapp.tcp.config import TcpConfig
-from tests.support.stack import SECOND, Recorder, Stack, frame, stack
+from tests.support.stack import SECOND, Peer, Recorder, Stack, frame, stack
 
 
 def test_the_send_queue_of_a_peer_that_never_reads_is_bounded():
@@ -49,6 +50,53 @@ def test_small_replies_do_not_use_the_pool_up(size: int) -> None:
         assert bytes([one for one in s.segments() if one.dport == 100][-1].data) == b"request"
         for handler in made:
             handler.abort()
+        s.frames()
+
+
+def take(s: Stack, peer: Peer) -> int:
+    """Bytes of replies, which the peer acknowledges as long as there are any."""
+    length = 0
+    while found := [one for one in s.segments() if one.dport == peer.port and one.data]:
+        for one in found:
+            if one.seq == peer.ack:  # others were sent again
+                length += len(one.data)
+                peer.ack = (peer.ack + len(one.data)) % 2**32
+        s.end.send(frame(peer.port, peer.seq, peer.ack, 0x10))
+        s.core.settle()
+    return length
+
+
+def test_those_that_take_nothing_go_before_memory_does() -> None:
+    """One reply each, of however many that do not read, is not bounded by what one may owe."""
+    with stack(TcpConfig(send_limit_total=100_000)) as s:
+        made = s.listen(7, lambda: Recorder(receive=lambda self, data: self.send(bytes(10_000))))
+        known, new = (s.peer(port=port, window=65535).open(scale=7) for port in (200, 201))
+        known.send("PA", b"request")
+        assert take(s, known) == 10_000
+        for port in range(1, 101):
+            s.peer(port=port, window=0).open().send("PA", b"request")
+            s.frames()
+        assert sum(connection.queued for connection in s.tcp.connections()) == 400_000
+        new.send("PA", b"request")
+        assert take(s, new) == 0
+        known.send("PA", b"request")
+        assert take(s, known) == 10_000, "who has taken a reply before goes on"
+        for _ in range(30):
+            s.advance(SECOND // 10)
+        assert take(s, new) == 10_000
+        ended = [handler for handler in made if handler.error is not None]
+        assert len(ended) == s.counters["stalled_evicted"] >= 30
+        assert {getattr(handler.error, "errno", 0) for handler in ended} == {errno.ENOBUFS}
+        # Meanwhile those that take their replies are never reset.
+        for _ in range(50):
+            for peer in (known, new):
+                peer.send("PA", b"request")
+                assert take(s, peer) == 10_000
+            s.advance(SECOND)
+        assert sum(connection.queued for connection in s.tcp.connections()) <= 400_000
+        for handler in made:
+            if handler.connection is not None:
+                handler.abort()
         s.frames()
 
 
