@@ -77,6 +77,7 @@ def test_memcached_needs_no_more_than_it_imports(toolchain: Toolchain) -> None:
     "text, told",
     [
         ("import ssl", "ssl imports _ssl, which an image cannot have: it is a shared library"),
+        ("import lz4", "lz4 imports lz4._version, which an image cannot have: it is a shared library"),
         ("import not_there", "mine imports not_there, which an image cannot have: there is no such module"),
     ],
 )
@@ -86,6 +87,18 @@ def test_what_an_image_cannot_have(toolchain: Toolchain, tmp_path: Path, text: s
     with pytest.raises(BuildError) as raised:
         Closure(toolchain, {"mine": file}).add(["mine"])
     assert str(raised.value) == told
+
+
+def test_what_the_standard_library_can_do_without(toolchain: Toolchain, tmp_path: Path) -> None:
+    """asyncio imports ssl where that is to be had; an appliance that does so means it."""
+    file = tmp_path / "mine.py"
+    file.write_text("import asyncio")
+    closure = Closure(toolchain, {"mine": file})
+    closure.add(["mine"])
+    assert "asyncio.events" in closure.modules and "ssl" not in closure.modules
+    file.write_text("def f():\n    import ssl\n")
+    with pytest.raises(BuildError, match="ssl imports _ssl"):
+        Closure(toolchain, {"mine": file}).add(["mine"])
 
 
 def test_what_may_be_missing(toolchain: Toolchain, tmp_path: Path) -> None:

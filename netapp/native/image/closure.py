@@ -141,12 +141,15 @@ class Closure:
             if module.kind is Kind.COMPILED and found.module.partition(".")[0] == "cython":
                 self._cimport(replace(found, module=found.module.removeprefix("cython.cimports.")), set())
                 continue
-            if isinstance(found, Otherwise) and all(self._can(other) for other in found.instead_of):
+            if isinstance(found, Otherwise) and all(self._can_perhaps(module, other) for other in found.instead_of):
                 continue
-            if not self._can(found) and found.sure and self.strict:
-                raise BuildError(
-                    f"{module.name} imports {found.module}, which an image cannot have: {_why(found.module)}"
-                )
+            if found.sure:
+                if not self._can(found) and self.strict:
+                    raise BuildError(
+                        f"{module.name} imports {found.module}, which an image cannot have: {_why(found.module)}"
+                    )
+            else:
+                self._can_perhaps(module, found)
         if module.kind is Kind.COMPILED:
             self._cimport(Import(module.name), set())
 
@@ -160,6 +163,18 @@ class Closure:
         if found.name and module is not None and module.is_package:
             self._has(f"{found.module}.{found.name}")
         return True
+
+    def _can_perhaps(self, module: Module, found: Import) -> bool:
+        """What the standard library could do without, and itself needs something that an image cannot have, is as if it
+        were not there: asyncio needs no ssl."""
+        before = dict(self.modules)
+        try:
+            return self._can(found)
+        except BuildError:
+            if not module.standard:
+                raise
+            self.modules = before
+            return False
 
     def _cimport(self, found: Import, seen: set[Path]) -> None:
         """A module whose types are named, there or in a .pxd that has no module, is imported by who names them."""
@@ -205,7 +220,10 @@ def _declarations(name: str) -> Path | None:
 
 
 def _why(name: str) -> str:
-    found = importlib.util.find_spec(name.partition(".")[0])
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        found = None
     if found is not None and found.origin is not None and found.origin.endswith(".so"):
         return "it is a shared library"
     return "there is no such module"
