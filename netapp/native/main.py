@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -43,8 +44,10 @@ def prepare() -> None:
     of any machine yet."""
     import netapp.native.bare  # noqa: F401
 
+    del sys.argv[1:]  # for the appliance's modules: those of the machine are not known yet
     for options in (ImageOptions, _appliance().Options):
         kinds(options)
+    sys.stdout.flush()  # otherwise what modules printed would be printed again, by every machine
     gc.collect()
     gc.freeze()
 
@@ -67,7 +70,7 @@ def main() -> int:
         options = _options(ImageOptions, baked, own, usage)
         appliance = found(_options(found.Options, appliances_baked, appliances, f"usage: {found.name} -- [OPTIONS]"))
     except Shown as text:
-        print(text)
+        _show(str(text))
         return 0
     except UsageError as error:
         print(f"netapp: {error}", file=sys.stderr)
@@ -83,6 +86,14 @@ def main() -> int:
         print(f"netapp: {reason(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _show(text: str) -> None:
+    """On a pipe perhaps, whose reader needs no more than its beginning."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in its buffer
 
 
 def _appliance() -> type[Appliance]:

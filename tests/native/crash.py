@@ -14,7 +14,8 @@ from netapp.node.appliance import Appliance
 from netapp.node.node import Node
 from netapp.tcp.handler import TcpHandler
 
-IMPORTED = time.time()
+IMPORTED, WORDS = time.time(), list(sys.argv)
+print("imported")  # when the image is built, and by no machine
 
 
 def recurse() -> None:
@@ -88,7 +89,7 @@ class Crash(Appliance):
 
     def start(self) -> None:
         if self.options.way == "tell":
-            print(random.getrandbits(64), os.urandom(8).hex(), time.time(), IMPORTED, sys.argv)
+            print(random.getrandbits(64), os.urandom(8).hex(), time.time(), IMPORTED, len(WORDS), sys.argv)
             self.tcp.connect("10.99.0.100", 7, partial(Last, self.node))
             return
         self.take(WAYS[self.options.way])

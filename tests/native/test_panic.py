@@ -85,11 +85,12 @@ def test_no_two_machines_have_the_same_secrets(crash: Path, tmp_path: Path) -> N
         seen = ("-object", f"filter-dump,id=f,netdev=n,file={dump}")
         before = time.time()
         ended = run(crash, "-v", "--", "--way", "tell", machine="microvm,rtc=on", memory=64, devices=(*wire, *seen))
-        random, system, now, imported, words = next(
+        random, system, now, imported, words_then, words = next(
             line for line in ended.text.splitlines() if line.endswith("'tell']")
-        ).split(maxsplit=4)
+        ).split(maxsplit=5)
         assert ended.status == 0 and words == "['netapp', '-v', '--', '--way', 'tell']"
         assert before - 60 < float(now) < time.time() + 60 and float(imported) < 1  # 1970
+        assert words_then == "1"
         told.append((random, system))
         with dump.open("rb") as file:
             frames = [dpkt.ethernet.Ethernet(frame) for _, frame in dpkt.pcap.Reader(file)]

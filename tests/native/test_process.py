@@ -1,5 +1,6 @@
 """A boot image as a Linux process: the same file, on a tap that is there."""
 
+import os
 import re
 import signal
 import subprocess
@@ -45,6 +46,14 @@ def test_memcached_answers_and_ends(image: Image, tmp_path: Path) -> None:
         assert running.end(signal.SIGTERM) == 0
     assert "connections 1;" in running.said().splitlines()[-1]
     assert "netapp0" in links()
+
+
+def test_who_reads_its_help_may_stop(image: Image) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as nobody:
+        done = subprocess.run([image.path, "--", "-h"], stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_command_line_goes_first(image: Image, tmp_path: Path) -> None:
