@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -23,10 +25,21 @@ def build_image(name: str, output: Path, form: str, options: ImageOptions, argum
     source = sys.modules[found.__module__].__file__ if name.partition(":")[0].endswith(".py") else None
     words = [*options.words(), *(["--", *arguments] if arguments else [])]
     try:
-        image = build(Wanted(found, words, form, Path(source) if source else None), output)
+        with _ended_in_order():
+            image = build(Wanted(found, words, form, Path(source) if source else None), output)
     except BuildError as error:
         raise click.ClickException(str(error)) from None
     print(summary(image))
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Within it, SIGTERM is as Ctrl-C: nothing is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def summary(image: Image) -> str:

@@ -34,10 +34,10 @@ def find_appliance(name: str, uncompiled: bool = False) -> type[Appliance]:
         with from_sources(package):
             return find_appliance(name)
     module_name, _, class_name = _target(name).partition(":")
-    if module_name.endswith(".py"):
-        module = _from_file(Path(module_name))
-    else:
-        module = _imported(module_name, name)
+    try:
+        module = _from_file(Path(module_name)) if module_name.endswith(".py") else _imported(module_name, name)
+    except SystemExit as error:
+        raise click.ClickException(f"{name} ends the program when it is imported: exit({error.code!r})") from None
     found = _chosen(module, class_name, name)
     found.name = name
     return found

@@ -15,7 +15,7 @@ from netapp.cli.boot import BootConfig, boot_image
 from netapp.cli.build import build_image
 from netapp.cli.find import listed
 from netapp.cli.options import options_of, taken
-from netapp.cli.run import FaultConfig, TapConfig, run
+from netapp.cli.run import FaultConfig, TapConfig, check_neighbours, run
 from netapp.native.config import BareOptions, ImageOptions
 from netapp.node.console import reason, set_up_logging
 
@@ -89,7 +89,8 @@ def _build_command(name: str, output: Path, form: str, arguments: Sequence[str],
         options = taken(ImageOptions, values)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    build_image(name, output, form, options, arguments)
+    with _told_in_a_line(options.verbose):
+        build_image(name, output, form, options, arguments)
 
 
 cli.add_command(
@@ -126,6 +127,8 @@ def _boot_command(image: Path, arguments: Sequence[str], **values: Any) -> None:
     given = {name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     try:
         config, options = taken(BootConfig, values), taken(BareOptions, values)
+        if "address" in given:  # otherwise it is one that was baked in
+            check_neighbours(config.host_address, options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     words = [*options.words(given), *(["--", *arguments] if arguments else [])]

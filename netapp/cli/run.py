@@ -60,6 +60,17 @@ def duration(text: str) -> int:
     return round(value)
 
 
+def check_neighbours(host_address: str, options: NetworkOptions) -> None:
+    """ValueError: the host and the appliance cannot talk to each other."""
+    own = options.interface().parsed_address()
+    try:
+        host = ipaddress.IPv4Interface(host_address)
+    except ValueError:
+        raise ValueError(f"{host_address!r} is no IPv4 address with prefix, as in 10.99.0.1/24") from None
+    if host.network != own.network or host.ip == own.ip:
+        raise ValueError(f"{host_address} and {options.address[0]} are not two addresses of one network")
+
+
 @dataclass(frozen=True)
 class TapConfig(NetworkOptions):
     tap: str = option("netapp0", "tap device; made if there is none, and gone afterwards", metavar="NAME")
@@ -72,13 +83,7 @@ class TapConfig(NetworkOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        own = self.interface().parsed_address()
-        try:
-            host = ipaddress.IPv4Interface(self.host_address)
-        except ValueError:
-            raise ValueError(f"{self.host_address!r} is no IPv4 address with prefix, as in 10.99.0.1/24") from None
-        if host.network != own.network or host.ip == own.ip:
-            raise ValueError(f"{self.host_address} and {self.address[0]} are not two addresses of one network")
+        check_neighbours(self.host_address, self)
 
 
 def _probability(help_text: str) -> Any:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ QEMU = "qemu-system-x86_64"
 EMULATED = "max,-avx,-avx2,-xsave"  # emulated, copying by vectors of 32 bytes is slower than without
 _DISK_MAGIC = (32769, b"CD001")  # ISO 9660
 _IMAGE_MAGIC = (0, b"\x7fELF\x02")
+# Of ELF headers: where those of segments are, their size, how many; a segment's kind, its place and size in the file.
+_ELF, _SEGMENT = struct.Struct("<32xQ14xHH"), struct.Struct("<I4xQ16xQ16x")
+_PT_NOTE, _PVH_NOTE = 4, struct.pack("<III4s", 4, 4, 18, b"Xen")
 _CONTROL_C, _CONTROL_T = b"\x03", b"\x14"
 _PATIENCE = 10.0  # seconds that it has to end, once it was told to
 _PR_SET_PDEATHSIG = 1
@@ -40,6 +44,10 @@ class Machine:
         is_disk = self.is_disk
         if not is_disk and not _has(self.image, _IMAGE_MAGIC):
             raise MachineError(f"{self.image} is no boot image: make one with netapp build")
+        whole = _disk_size(self.image) if is_disk else _image_size(self.image)
+        size = self.image.stat().st_size
+        if size < whole:
+            raise MachineError(f"{self.image} is cut off after {size} of {whole} bytes: build or copy it again")
         if is_disk and self.kind == "microvm":
             raise MachineError(f"{self.image} is a disk, which a microvm cannot boot: choose --machine q35 or pc")
         if is_disk and self.words:
@@ -111,7 +119,7 @@ def boot(machine: Machine, tap: int, mac: str) -> int:
             stderr=errors,
             pass_fds=(tap,),
             process_group=0,  # Ctrl-C of our terminal is ours
-            preexec_fn=partial(_end_with_parent, os.getpid()),
+            preexec_fn=partial(end_with_parent, os.getpid()),
         )
         keyboard.process = process
         try:
@@ -165,11 +173,32 @@ class _Keyboard:
             self.process.kill()
 
 
-def _end_with_parent(parent: int) -> None:
-    """However that ends, and if it has ended already."""
+def end_with_parent(parent: int) -> None:
+    """In a child: however that ends, and if it has ended already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _image_size(image: Path) -> int:
+    """That its ELF header tells. MachineError: it has no note that makes a hypervisor boot it by PVH."""
+    with image.open("rb") as file:
+        content = file.read(4096).ljust(4096, b"\0")
+        offset, size, count = _ELF.unpack_from(content)
+        if size == _SEGMENT.size and offset + size * count <= len(content):
+            headers = [_SEGMENT.unpack_from(content, offset + size * number) for number in range(count)]
+            if any(
+                kind == _PT_NOTE and _PVH_NOTE in content[start : start + length] for kind, start, length in headers
+            ):
+                return max(start + length for _, start, length in headers)
+    raise MachineError(f"{image} is no boot image: make one with netapp build")
+
+
+def _disk_size(disk: Path) -> int:
+    """That its volume descriptor tells (ECMA-119, 8.4.8)."""
+    with disk.open("rb") as file:
+        file.seek(32768 + 80)
+        return int.from_bytes(file.read(4), "little") * 2048
 
 
 def _has(path: Path, magic: tuple[int, bytes]) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from netapp.hosted.qemu import EMULATED, Machine, MachineError, accelerator, quo
 INTEL = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu vme de msr vmx ssse3 hypervisor\nbugs\t\t: spectre\n"
 AMD = "processor\t: 0\nflags\t\t: fpu svm lm\n"
 NEITHER = "processor\t: 0\nmodel name\t: vmx svm\nflags\t\t: fpu vmxnet svm_lock\nvmx flags\t: vnmi\n"
-ELF = b"\x7fELF\x02" + bytes(60)
+# A header, one segment's, which is a note, and that: it is booted by PVH.
+ELF = b"\x7fELF\x02".ljust(32, b"\0") + struct.pack("<Q14xHH4x", 64, 56, 1)
+ELF = ELF.ljust(64, b"\0") + struct.pack("<I4xQ16xQ16x", 4, 120, 20) + struct.pack("<III4sI", 4, 4, 18, b"Xen", 1 << 20)
 
 
 @pytest.fixture
@@ -81,6 +84,22 @@ def test_a_disk_boots_on_q35(disk: Path) -> None:
         Machine(disk, None, 64, ("-v",))
 
 
+def test_half_of_a_file_is_not_booted(image: Path, disk: Path) -> None:
+    image.write_bytes(ELF[:-1])
+    with pytest.raises(MachineError, match=r"image\.elf is cut off after 139 of 140 bytes: build or copy it again"):
+        Machine(image, None, 64)
+    disk.write_bytes(disk.read_bytes().ljust(32768 + 80, b"\0") + (17).to_bytes(4, "little"))
+    with pytest.raises(MachineError, match=r"image\.iso is cut off after 32852 of 34816 bytes"):
+        Machine(disk, None, 64)
+
+
+@pytest.mark.parametrize("content", [ELF.replace(b"Xen", b"Xon"), ELF[:40], ELF[:5] + bytes(range(250)) * 20])
+def test_programs_that_are_no_images(image: Path, content: bytes) -> None:
+    image.write_bytes(content)
+    with pytest.raises(MachineError, match=r"image\.elf is no boot image: make one with netapp build"):
+        Machine(image, None, 64)
+
+
 def test_words_are_quoted_as_the_kernel_divides_them(image: Path) -> None:
     assert [quoted(word) for word in ("a", "a b", "", "it's", 'say "x"')] == [
         "a",
@@ -110,6 +129,7 @@ def test_statuses() -> None:
         (["boot", "image.elf", "--machine", "vax"], 2, "'vax' is not one of"),
         (["boot", "image.elf", "--memory", "1"], 2, "1 is not in the range"),
         (["boot", "image.elf", "--address", "10.1.0.2"], 2, "10.1.0.2"),
+        (["boot", "image.elf", "--address", "10.1.0.2/24"], 2, "are not two addresses of one network"),
     ],
 )
 def test_errors_are_one_line(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from netapp.native.image import iso, toolchain
 from netapp.native.image.build import LIMIT, Image, Wanted, build
 from netapp.native.image.frozen import initializer
 from netapp.native.image.objects import Source, compiled
+from netapp.native.image.places import check_output, put, scratch
 from netapp.native.image.toolchain import BuildError, find_toolchain
 
 
@@ -84,6 +86,45 @@ def test_a_cache_of_its_own_has_room_for_both_locks(tmp_path: Path) -> None:
             lock.close()
 
 
+def test_what_a_build_that_was_killed_has_left_goes(tmp_path: Path) -> None:
+    (tmp_path / "scratch-old").mkdir()
+    (tmp_path / "scratch-old" / "image.elf").write_text("half")
+    with scratch(tmp_path) as one, scratch(tmp_path) as other:
+        assert set(tmp_path.glob("scratch-*")) == {one, other}
+    assert os.listdir(tmp_path) == ["scratch.lock"]
+    source, half = tmp_path / "one.c", tmp_path / "o" / "one.0123456789abcdef.4242"
+    source.write_text("int x;\n")
+    half.parent.mkdir()
+    half.write_text("half")
+    compiled(find_toolchain(), [Source("one", source, ("-O0",))], half.parent)
+    assert not half.exists()
+
+
+def test_a_file_that_was_there_is_replaced_wholly_or_not_at_all(tmp_path: Path) -> None:
+    made, output = tmp_path / "made", tmp_path / "output"
+    made.write_bytes(bytes(10_000))
+    output.write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with output.open() as old:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+        try:
+            with pytest.raises(BuildError, match=r"output cannot be written: File too large$"):
+                put(made, output)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert output.read_text() == "old"
+        put(made, output)
+        assert old.read() == "old"  # who has it open has the old one
+    assert output.read_bytes() == bytes(10_000) and os.access(output, os.X_OK)
+    assert set(tmp_path.iterdir()) == {made, output}
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BuildError, match="pipe cannot be written: it is no file, but a device or the like"):
+        check_output(tmp_path / "pipe")
+
+
 def test_initializers_differ() -> None:
     names = ["a.b_c", "a_b.c", "a.b.c", "a_b_c", "a.manager", "b.manager"]
     assert len({initializer(name) for name in names}) == len(names)
@@ -127,6 +168,8 @@ def test_too_large_is_refused_with_the_parts(image: Image, monkeypatch: pytest.M
         (["memcached", "-o", "x", "--address", "10.1.0.2"], 2, "10.1.0.2"),
         (["memcached", "-o", "x", "--format", "qcow2"], 2, "'qcow2' is not one of 'elf', 'iso'"),
         (["memcached", "-o", "x", "--", "-m", "0"], 2, "0 is not in the range"),
+        (["raises.py", "-o", "x"], 1, "no luck today"),
+        (["exits.py", "-o", "x"], 1, "exits.py ends the program when it is imported: exit(3)"),
     ],
 )
 def test_errors_are_one_line(
@@ -137,8 +180,11 @@ def test_errors_are_one_line(
     status: int,
     told: str,
 ) -> None:
+    (tmp_path / "raises.py").write_text("raise ValueError('no luck\\ntoday')\n")
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)\n")
+    before = set(os.listdir(tmp_path)) | {"__pycache__"}
     monkeypatch.chdir(tmp_path)
     assert main(["build", *arguments]) == status
     err = capsys.readouterr().err
     assert err.startswith("netapp: ") and err.count("\n") == 1 and told in err
-    assert not os.listdir(tmp_path)
+    assert set(os.listdir(tmp_path)) <= before

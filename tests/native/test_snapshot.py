@@ -110,7 +110,15 @@ def test_two_are_the_same(program: Path, frozen: Path, tmp_path: Path) -> None:
     [
         ("return *(volatile char *)0;", "the image does not start: panic: read through NULL at address 0x0"),
         ('puts("Traceback:\\nImportError: x");', "the image does not start: ImportError: x"),
-        ("sleep(1000000);", "the image does not start: it says nothing"),  # and its clock is not ours
+        (
+            'puts("MemoryError");',
+            "the image does not start: modules keep too much in memory when they are imported: have start() make it",
+        ),
+        ("exit(3);", "the image does not start: it ended with status 3, and says nothing"),
+        (
+            "sleep(1000000);",
+            "the image does not start: it ended with status 0, and says nothing",
+        ),  # and its clock is not ours
         ("for (;;);", "the image does not start within 1 s: a module waits for something"),
     ],
 )
@@ -118,7 +126,9 @@ def test_a_program_that_does_not_get_there(
     program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, told: str
 ) -> None:
     source, image = tmp_path / "program.c", tmp_path / "program"
-    source.write_text(f"#include <stdio.h>\n#include <unistd.h>\nint main(void) {{ {does} return 0; }}\n")
+    source.write_text(
+        f"#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\nint main(void) {{ {does} return 0; }}\n"
+    )
     subprocess.run(["gcc", *FLAGS, source, *program.parent.glob("kernel.*.o"), "-o", image], check=True)
     if "within" in told:
         monkeypatch.setattr(snapshot, "_PATIENCE", 1.0)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from netapp.native.image.frozen import freeze, initializer, inittab
 from netapp.native.image.iso import check_iso_tools, make_iso
 from netapp.native.image.link import link
 from netapp.native.image.objects import JOBS, Source, compiled
+from netapp.native.image.places import check_output, put, scratch
 from netapp.native.image.snapshot import add_snapshot, check_snapshot_tools
 from netapp.native.image.toolchain import OWN, BuildError, Toolchain, find_toolchain
 from netapp.node.appliance import Appliance
@@ -70,13 +69,12 @@ def build(wanted: Wanted, output: Path) -> Image:
     check_snapshot_tools()
     if wanted.form == "iso":
         check_iso_tools()
-    if not output.parent.is_dir() or output.is_dir():
-        raise BuildError(f"{output} cannot be written: choose a file in a folder that is there")
+    check_output(output)
     name = wanted.appliance.__module__
     closure = Closure(toolchain, {name: wanted.file} if wanted.file else {}, baked=("_netapp_image",))
     closure.add((*PROGRAM, name))
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder, "image.elf")
+    with scratch(_cache()) as folder:
+        image = folder / "image.elf"
         parts = link_closure(toolchain, closure, {"_netapp_image": _baked(wanted, closure)}, image)
         _check_size(image, parts)
         parts["snapshot"] = add_snapshot(image)
@@ -85,7 +83,7 @@ def build(wanted: Wanted, output: Path) -> Image:
             disk = image.with_suffix(".iso")
             make_iso(image, disk)
             image, size = disk, disk.stat().st_size
-        shutil.move(image, output)
+        put(image, output)
     return Image(output, size, parts)
 
 
@@ -101,11 +99,10 @@ def _check_size(image: Path, parts: dict[str, int]) -> int:
 def link_closure(toolchain: Toolchain, closure: Closure, baked: dict[str, str], output: Path) -> dict[str, int]:
     """A file that boots, out of the modules and of `baked` ones, whose text is given; bytes of it by part."""
     cache = _cache()
-    with _alone(cache), tempfile.TemporaryDirectory(dir=cache) as scratch:
-        image = Path(scratch, "image.elf")
+    with scratch(cache) as folder, _alone(cache):
+        image = folder / "image.elf"
         parts = _linked(toolchain, closure, baked, cache, image)
-        image.chmod(0o755)
-        shutil.move(image, output)
+        put(image, output)
     return parts
 
 

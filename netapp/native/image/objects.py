@@ -26,6 +26,9 @@ class Source:
 def compiled(toolchain: Toolchain, sources: Sequence[Source], folder: Path) -> list[Path]:
     """Their object files, in their order; those in `folder` that nobody asked for are removed."""
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.[0-9]*"):
+        if path.suffix[1:].isdigit():  # of a build that was killed
+            path.unlink()
     wanted = [folder / f"{source.name}.{_key(toolchain, source)}.o" for source in sources]
     missing = [(source, path) for source, path in zip(sources, wanted) if not path.exists()]
     if len(missing) > 8:

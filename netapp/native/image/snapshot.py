@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import mmap
+import os
 import re
 import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 
-from netapp.hosted.qemu import QEMU
+from netapp.hosted.qemu import QEMU, end_with_parent
 from netapp.native.image.toolchain import BuildError
 
 _WORD = "netapp.snapshot="
@@ -79,7 +81,13 @@ def _run(image: Path, memory: Path) -> int:
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", str(image), "-append", _WORD + seed]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_PATIENCE
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            preexec_fn=partial(end_with_parent, os.getpid()),
         )
     except subprocess.TimeoutExpired:
         raise BuildError(f"the image does not start within {_PATIENCE:.0f} s: a module waits for something") from None
@@ -87,7 +95,10 @@ def _run(image: Path, memory: Path) -> int:
     if said is None:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         ours = [line.removeprefix("netapp: ") for line in lines if line.startswith("netapp: ")]  # before a traceback
-        raise BuildError(f"the image does not start: {(ours or lines or ['it says nothing'])[-1]}")
+        told = (ours or lines or [f"it ended with status {done.returncode >> 1}, and says nothing"])[-1]
+        if told == "MemoryError":
+            told = "modules keep too much in memory when they are imported: have start() make it"
+        raise BuildError(f"the image does not start: {told}")
     return int(said[1], 16)
 
 
