@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netapp.drivers.virtio.transport import FAILED
-from tests.virtio.machine import TRANSPORTS, chain, frame, machine
+from tests.virtio.machine import TRANSPORTS, all_memory, chain, frame, machine
 from tests.virtio.model.faults import Faults
 from tests.virtio.model.frames import Header
 
@@ -133,6 +133,44 @@ def test_a_device_that_needs_too_many_resets_stays_off(offered, caplog):
         assert m.port.poll() == 0
         assert not m.port.enable_interrupts()
         assert m.pc.pool.pinned()["device"] == 0
+
+
+@pytest.mark.parametrize("offered", ["qemu", "qemu-packed", "qemu-no-mrg"])
+def test_a_reset_without_memory_is_waited_for_asleep(offered, caplog):
+    """What the queue gave back somebody else has taken: the loop sleeps, and frames come when there are slots again."""
+    with machine(offered, pool=8 << 20) as m:
+        m.pc.polling.attach(m.net.queues[0])
+        m.pc.settle()
+        early, late = chain(b"e" * 60), chain(b"l" * 60)
+        hoard = all_memory()
+        m.faults.next("needs-reset")
+        m.turn()
+        take = m.transport.set_driver_features
+
+        def between(features: int) -> None:
+            hoard.extend(all_memory())
+            take(features)
+
+        m.transport.set_driver_features = between  # type: ignore[method-assign]
+        m.pc.settle()
+        assert m.net.works and m.net.resets == 1
+        m.pc.advance(1_000_000_000)
+        assert [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()] == [
+            f"{m.net.name}: no memory for receive buffers: nothing is received until there is"
+        ]
+        assert m.send(early)
+        assert [data for data, _ in m.sent()] == [b"e" * 60]
+        hoard.clear()
+        m.pc.advance(20_000_000)
+        m.link.arrive(frame(80))
+        m.turn()
+        m.pc.settle()
+        assert [data for data, _ in m.port.received] == [frame(80)]
+        assert m.send(late)
+        assert [data for data, _ in m.sent()] == [b"l" * 60]
+        del early, late
+        m.port.received.clear()
+        m.pc.polling.detach(m.net.queues[0])
 
 
 def test_resets_that_are_rare_are_not_too_many():

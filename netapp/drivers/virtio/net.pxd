@@ -4,6 +4,7 @@ from libc.stdint cimport uint16_t, uint64_t
 from netapp.drivers.device cimport Device
 from netapp.drivers.virtio.queue cimport agreed_t
 from netapp.drivers.virtio.virtqueue cimport Virtqueue
+from netapp.event.timer cimport Timer
 
 
 @final
@@ -22,6 +23,8 @@ cdef class VirtioNet(Device):
     cdef uint16_t size                       # descriptors of a queue, at most
     cdef bytes own_mac                       # for a device that has none
     cdef list recent                         # when the last resets were
+    cdef Timer filling                       # None: no queue waits for slots
+    cdef bint starved                        # and that was told
     cdef bint closed
     cdef agreed_t agreed
     cdef int _end(self, bint keep) except -1

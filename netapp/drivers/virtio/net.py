@@ -32,6 +32,7 @@ from cython.cimports.netapp.drivers.virtio.virtqueue import (
     used_t,
 )
 from cython.cimports.netapp.drivers.vnet import FIRST_BYTES, LONGEST_FRAME, VNET_BYTES
+from cython.cimports.netapp.event.timer import timers
 from cython.cimports.netapp.iobuf.chain import GSO_TCPV4, GSO_UDP_L4
 from cython.cimports.netapp.iobuf.pool import UNIT_BYTES
 
@@ -90,6 +91,7 @@ _LARGE_BUFFERS = 32  # of many slots, in a queue
 _LEAST_MERGED = 64
 _LEAST_CUT = 32
 _RESETS, _WITHIN = 8, 60_000_000_000  # resets, ns
+_FILL_AGAIN = 10_000_000  # ns
 
 
 class VirtioNet:
@@ -332,6 +334,24 @@ class VirtioNet:
         for queue in self.queues:
             queue.set_link(up)
 
+    # --- memory
+
+    def fill_later(self):
+        """The pool has not enough slots for a receive queue. Each turn's flush() tries it again; and this has the loop
+        turn, in case that memory is let go of outside."""
+        if self.filling is None:
+            self.filling = timers().call_at(event_manager().now + _FILL_AGAIN, self._fill_again)
+        if not self.starved:
+            self.starved = True
+            _log.warning("%s: no memory for receive buffers: nothing is received until there is", self.name)
+
+    def _fill_again(self):
+        queue: VirtioQueue
+        self.filling = None
+        for queue in self.queues:
+            queue.flush()
+        self.starved = self.filling is not None
+
     # --- reset
 
     def recover(self):
@@ -378,6 +398,9 @@ class VirtioNet:
         """The queues are the device's no more; `keep`: that is not known."""
         queue: VirtioQueue
         self.works = False
+        if self.filling is not None:
+            self.filling.cancel()
+            self.filling = None
         for queue in self.queues or ():
             queue.end(keep)
         if self.control is not None and keep:

@@ -36,7 +36,7 @@ cdef class VirtioQueue(SendingQueue):
     cdef int begin(self, Virtqueue receiving, Virtqueue transmitting, agreed_t agreed) except -1
     # After the device was reset: views and slots are given back. keep: it was not, and may use them for ever.
     cdef int end(self, bint keep) except -1
-    cdef bint fill(self) except -1           # False: the pool has not so many slots
+    cdef bint fill(self) except -1           # False: the pool has not so many slots; it is tried again
     cdef int _poll_idle(self) except -1
     cdef int _look(self, pool_t* pool, int most) except -1
     cdef iobuf_t* _take_views(self, pool_t* pool, uint32_t count) noexcept

@@ -107,8 +107,8 @@ class VirtioQueue:
         for i in range(queue.size):
             view = self._take_views(pool, each)
             if view == cython.NULL:
-                self.count.rx_no_slots += 1
                 self._give_back_buffers()
+                self.device.fill_later()
                 return False
             queue.buffers[i].held = view
         for i in range(queue.size):
@@ -436,10 +436,14 @@ class VirtioQueue:
         return offload.gso_type == GSO_NONE or (self.agreed.kinds >> offload.gso_type) & 1 != 0
 
     def flush(self):
-        if not self.works or not self.filled:
+        if not self.filled:
             if self.broken is not None:
                 self.device.recover()
-            if not self.works or not (self.filled or self.fill()):
+            if self.works and not self.filled:
+                # What was sent may be the memory that is missing.
+                self.reap()
+                self.fill()
+            if not self.works:
                 return 0
         self.count.notifications += self.receiving.kick()
         self.count.notifications += self.transmitting.kick()
@@ -459,7 +463,7 @@ class VirtioQueue:
         if self.blocked and self.transmitting.used_waits():
             self.blocked = False
             return True
-        return not self.filled or self.receiving.used_waits()
+        return self.filled and self.receiving.used_waits()
 
     def disable_interrupts(self):
         self.armed = False
