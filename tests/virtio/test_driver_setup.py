@@ -221,6 +221,19 @@ def test_windows_that_are_no_modern_device(attribute, value, said):
             MmioTransport(window, 5)
 
 
+@pytest.mark.parametrize("how", ["pci", "mmio"])
+def test_a_device_without_the_configuration_of_what_it_offers(how):
+    with core_with_pool() as pc:
+        device = NetDevice("qemu", ListLink(), pc.clock)
+        controller = ModelInterrupts(pc.interrupts.raise_interrupt)
+        _, transport = connect(device, controller, how)
+        transport.config = transport.config.window(0, 4)
+        with pytest.raises(VirtioError, match="lacks registers of what it offers: 1 bytes at 0x4 of 4"):
+            VirtioNet(transport, controller, pc.interrupts)
+        assert device.status == FAILED
+        device.close()
+
+
 # --- PCI
 
 

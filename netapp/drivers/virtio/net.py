@@ -113,6 +113,9 @@ class VirtioNet:
             transport.reset()
             self.sources = transport.set_up_interrupts(controller, pairs)
             self._set_up(min(pairs, len(self.sources.queues)), frozenset())
+        except ValueError as error:
+            self._fail()
+            raise VirtioError(f"{transport.name}: the device lacks registers of what it offers: {error}") from None
         except BaseException:
             self._fail()
             raise
