@@ -154,6 +154,7 @@ def test_a_reset_without_memory_is_waited_for_asleep(offered, caplog):
         m.transport.set_driver_features = between  # type: ignore[method-assign]
         m.pc.settle()
         assert m.net.works and m.net.resets == 1
+        m.device.interrupt(m.device.queues[0])  # so that it is polled, and armed again
         m.pc.advance(1_000_000_000)
         assert [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()] == [
             f"{m.net.name}: no memory for receive buffers: nothing is received until there is"
