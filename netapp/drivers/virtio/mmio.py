@@ -6,7 +6,6 @@ from netapp.drivers.interrupts import InterruptController
 from netapp.drivers.registers import Registers
 from netapp.drivers.virtio.transport import (
     CONFIGURATION_CHANGED,
-    RESET_LOOKS,
     USED_BUFFERS,
     Notification,
     Sources,
@@ -41,13 +40,6 @@ class MmioTransport(Transport):
         self.device_type = registers.read32(_DEVICE_ID)
         self.config = registers.window(_CONFIG, registers.size - _CONFIG)
 
-    def reset(self) -> None:
-        self._registers.write32(_STATUS, 0)
-        for _ in range(RESET_LOOKS):
-            if self._registers.read32(_STATUS) == 0:
-                return
-        raise VirtioError(f"{self.name}: the device does not end its reset: start the machine anew")
-
     @property
     def status(self) -> int:
         return self._registers.read32(_STATUS)
@@ -56,17 +48,13 @@ class MmioTransport(Transport):
     def status(self, status: int) -> None:
         self._registers.write32(_STATUS, status)
 
-    def device_features(self) -> int:
-        features = 0
-        for select in (0, 1):
-            self._registers.write32(_DEVICE_FEATURES_SEL, select)
-            features |= self._registers.read32(_DEVICE_FEATURES) << 32 * select
-        return features
+    def device_feature_word(self, select: int) -> int:
+        self._registers.write32(_DEVICE_FEATURES_SEL, select)
+        return self._registers.read32(_DEVICE_FEATURES)
 
-    def set_driver_features(self, features: int) -> None:
-        for select in (0, 1):
-            self._registers.write32(_DRIVER_FEATURES_SEL, select)
-            self._registers.write32(_DRIVER_FEATURES, features >> 32 * select & 0xFFFFFFFF)
+    def set_driver_feature_word(self, select: int, features: int) -> None:
+        self._registers.write32(_DRIVER_FEATURES_SEL, select)
+        self._registers.write32(_DRIVER_FEATURES, features)
 
     def config_generation(self) -> int:
         return self._registers.read32(_CONFIG_GENERATION)

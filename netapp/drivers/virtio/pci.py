@@ -19,7 +19,6 @@ from netapp.drivers.registers import MemoryRegisters, Registers
 from netapp.drivers.virtio.transport import (
     CONFIGURATION_CHANGED,
     NO_VECTOR,
-    RESET_LOOKS,
     USED_BUFFERS,
     Notification,
     Sources,
@@ -96,14 +95,12 @@ class PciTransport(Transport):
             yield kind, self._memory(bar.address + offset, size), multiplier
 
     def reset(self) -> None:
-        # 4.1.4.3.2: until it reads as 0.
-        self._common.write8(_STATUS, 0)
-        for _ in range(RESET_LOOKS):
-            if self._common.read8(_STATUS) == 0:
-                return
-        # It does not say that it leaves our memory alone: so it is kept from it.
-        self._function.set_command(0, COMMAND_BUS_MASTER)
-        raise VirtioError(f"{self.name}: the device does not end its reset: start the machine anew")
+        try:
+            super().reset()
+        except VirtioError:
+            # It does not say that it leaves our memory alone: so it is kept from it.
+            self._function.set_command(0, COMMAND_BUS_MASTER)
+            raise
 
     @property
     def status(self) -> int:
@@ -113,17 +110,13 @@ class PciTransport(Transport):
     def status(self, status: int) -> None:
         self._common.write8(_STATUS, status)
 
-    def device_features(self) -> int:
-        features = 0
-        for select in (0, 1):
-            self._common.write32(_DEVICE_FEATURE_SELECT, select)
-            features |= self._common.read32(_DEVICE_FEATURE) << 32 * select
-        return features
+    def device_feature_word(self, select: int) -> int:
+        self._common.write32(_DEVICE_FEATURE_SELECT, select)
+        return self._common.read32(_DEVICE_FEATURE)
 
-    def set_driver_features(self, features: int) -> None:
-        for select in (0, 1):
-            self._common.write32(_DRIVER_FEATURE_SELECT, select)
-            self._common.write32(_DRIVER_FEATURE, features >> 32 * select & 0xFFFFFFFF)
+    def set_driver_feature_word(self, select: int, features: int) -> None:
+        self._common.write32(_DRIVER_FEATURE_SELECT, select)
+        self._common.write32(_DRIVER_FEATURE, features)
 
     def config_generation(self) -> int:
         return self._common.read8(_GENERATION)

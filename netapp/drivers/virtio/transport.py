@@ -59,9 +59,13 @@ class Transport(ABC):
     config: Registers
     """The device-specific configuration (2.5)."""
 
-    @abstractmethod
     def reset(self) -> None:
         """Returns when the device has done it (2.4): it uses no memory of ours any more. VirtioError: it does not."""
+        self.status = 0
+        for _ in range(RESET_LOOKS):
+            if self.status == 0:
+                return
+        raise VirtioError(f"{self.name}: the device does not end its reset: start the machine anew")
 
     @property
     @abstractmethod
@@ -71,11 +75,19 @@ class Transport(ABC):
     @abstractmethod
     def status(self, status: int) -> None: ...
 
-    @abstractmethod
-    def device_features(self) -> int: ...
+    def device_features(self) -> int:
+        return self.device_feature_word(0) | self.device_feature_word(1) << 32
+
+    def set_driver_features(self, features: int) -> None:
+        self.set_driver_feature_word(0, features & 0xFFFFFFFF)
+        self.set_driver_feature_word(1, features >> 32)
 
     @abstractmethod
-    def set_driver_features(self, features: int) -> None: ...
+    def device_feature_word(self, select: int) -> int:
+        """Bits 32 * `select` and up."""
+
+    @abstractmethod
+    def set_driver_feature_word(self, select: int, features: int) -> None: ...
 
     @abstractmethod
     def config_generation(self) -> int:
