@@ -40,6 +40,8 @@ def set_up_logging(verbose: int) -> None:
 def reason(error: Exception) -> str:
     """Of a failure, on one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror and not error.filename else str(error)
+    if isinstance(error, MemoryError) and not text:
+        text = "too little memory"
     return " ".join((text or type(error).__name__).split())
 
 

@@ -63,9 +63,21 @@ def test_statuses_are_passed_on(image: Image, tmp_path: Path) -> None:
     with boot(tmp_path, image.path, "--", "-p", "x", ready="") as running:
         assert running.process.wait(20) == 2
         assert running.said().replace("\r", "").splitlines()[-1] == "netapp: -p: 'x' is no number"
-    with boot(tmp_path, image.path, "--memory", "26", ready="") as running:
-        assert running.process.wait(20) == 1
-        assert "too few for packets: give the machine more" in running.said()
+
+
+@pytest.mark.parametrize(
+    "memory, status, told",
+    [
+        (16, 72, "too little memory: the program alone, when it has started, ends at"),
+        (24, 1, "too few for packets: give the machine more"),
+        (26, 1, "too few for packets: give the machine more"),
+    ],
+)
+def test_too_little_memory_is_told_in_a_line(image: Image, tmp_path: Path, memory: int, status: int, told: str) -> None:
+    with boot(tmp_path, image.path, "--memory", str(memory), ready="") as running:
+        assert running.process.wait(20) == status
+        said = running.said().replace("\r", "").splitlines()
+        assert told in said[-1] and len(said) == 2, said
 
 
 def test_a_killed_boot_takes_its_machine_and_tap_along(image: Image, tmp_path: Path) -> None:

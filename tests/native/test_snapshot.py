@@ -82,9 +82,10 @@ def test_a_linux_process_starts_from_the_beginning(frozen: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "kept: nothing\n")
 
 
-def test_so_does_a_machine_that_has_no_memory_for_it(frozen: Path) -> None:
+def test_a_machine_that_has_no_memory_for_it_says_so(frozen: Path) -> None:
     ended = run(frozen, "kept", memory=8)
-    assert (ended.status, ended.text) == (0, "kept: nothing\n")
+    assert ended.status == 72
+    assert ended.text.startswith("netapp: too little memory: the program alone, when it has started, ends at ")
 
 
 def test_one_that_was_damaged_is_not_used(frozen: Path, tmp_path: Path) -> None:

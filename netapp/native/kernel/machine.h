@@ -102,7 +102,7 @@ uint64_t stack_fill(void);                      /* arguments and auxiliary vecto
 /* snapshot.c, unpack.c */
 #define OF_PROGRAM __attribute__((section("of_program")))      /* the program's state, though the kernel has it: it is kept */
 #define SNAPSHOT_PAGES 8192UL                   /* after the image, at most, of a snapshot */
-uint64_t snapshot_place(void);                  /* where its memory ends; 0: there is none, or no memory where it belongs */
+uint64_t snapshot_place(void);                  /* where its memory ends; 0: there is none */
 void snapshot_keep(void);                       /* its pages are in use */
 void snapshot_go_on(void) __attribute__((noreturn));
 const char *snapshot_seed(void);                /* where it is wanted: random numbers are made of these 32 bytes */

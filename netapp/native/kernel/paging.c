@@ -118,12 +118,12 @@ static void must_map(uint64_t address, uint64_t end, int access) {
         refuse(NETAPP_NO_MEMORY, "too little memory for page tables");
 }
 
-/* Each segment as its program header says. */
+/* Each segment as its program header says, but for a snapshot's, which only its physical address is for. */
 static void map_image(void) {
     const Elf64_Ehdr *header = (const void *)__ehdr_start;
     const Elf64_Phdr *segment = (const void *)(__ehdr_start + header->e_phoff);
     for (int i = 0; i < header->e_phnum; i++, segment++) {
-        if (segment->p_type != PT_LOAD)
+        if (segment->p_type != PT_LOAD || segment->p_vaddr >= (uint64_t)_end)
             continue;
         if (segment->p_flags & PF_W && segment->p_flags & PF_X)
             refuse(NETAPP_PANIC, "the image has a segment that is writable and executable: link it with -z separate-code");

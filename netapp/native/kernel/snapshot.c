@@ -95,8 +95,11 @@ uint64_t snapshot_place(void) {
     const struct snapshot *found = find(&end);
     const struct pieces *pieces = (const void *)(found + 1);
     wanted = found == NULL && memcmp(boot.command_line, SNAPSHOT_WORD, sizeof SNAPSHOT_WORD - 1) == 0;
-    if (found == NULL || !boot_has_memory(found->low, found->high) || !is_whole(pieces, end))
+    if (found == NULL || !is_whole(pieces, end))
         return 0;
+    if (!boot_has_memory(found->low, found->high))
+        refuse(NETAPP_NO_MEMORY, "too little memory: the program alone, when it has started, ends at %lu MiB",
+               round_up(found->high, 1 << 20) >> 20);
     memcpy(&kept, found, sizeof kept);
     const char *packed = (const char *)&pieces->list[pieces->count];
     for (uint64_t i = 0; i < pieces->count; i++) {
