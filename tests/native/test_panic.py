@@ -52,7 +52,7 @@ def test_the_cause_and_where_python_was(crash: Path, way: str, status: int, caus
 
 def test_memory_that_ends_is_an_error_of_python(crash: Path) -> None:
     ended = crashed(crash, "fill")
-    assert (ended.status, ended.text) == (1, "netapp: MemoryError\n")
+    assert (ended.status, ended.text) == (1, "netapp: too little memory\n")
 
 
 def test_recursion_ends_before_the_stack_does(crash: Path) -> None:
