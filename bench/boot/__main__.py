@@ -27,6 +27,7 @@ from bench.boot.report import STORED, facts_table, speed_table
 from bench.compare.__main__ import FOLDER, stored
 from bench.compare.machine import machine as where
 from bench.compare.results import NAME, write_results
+from bench.compare.stored import write_stored
 from bench.debian import NotFetched
 
 # MiB: of the cache, and of the guest; and the cache of a guest that is to be small.
@@ -81,8 +82,7 @@ def main(
         except NotFetched as error:
             raise click.ClickException(str(error)) from None
     if not quick:
-        (folder / STORED).parent.mkdir(parents=True, exist_ok=True)
-        (folder / STORED).write_text(json.dumps(found, indent=1) + "\n")
+        write_stored(folder / STORED, found)
         write_results(folder, stored(folder)["parts"])
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,14 +48,6 @@ client's kernel acknowledges a reply apart when no other request follows in 40 m
 
 {machine}.
 """
-
-
-def stored(folder: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads((folder / STORED).read_text())
-    except FileNotFoundError:
-        return None
-    return found
 
 
 def by_machine(found: dict[str, Any]) -> dict[str, list[Row]]:

@@ -40,6 +40,7 @@ from bench.compare.namespaces import Namespace
 from bench.compare.results import NAME, write_results
 from bench.compare.servers import Running
 from bench.compare.spread import Row
+from bench.compare.stored import write_stored
 
 SHARES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)  # of the rate at saturation
 SATURATION = Load(CONNECTIONS)
@@ -90,8 +91,7 @@ def main(
         "rows": rows,
     }
     if not quick:
-        (folder / STORED).parent.mkdir(parents=True, exist_ok=True)
-        (folder / STORED).write_text(json.dumps(found, indent=1) + "\n")
+        write_stored(folder / STORED, found)
         write_results(folder, stored(folder)["parts"])
     if as_json:
         click.echo(json.dumps(found, indent=2))

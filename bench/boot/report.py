@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,14 +46,6 @@ EbbRT 1.52 s, 73 M and 1.2 MB.
 
 {machine}.
 """
-
-
-def stored(folder: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads((folder / STORED).read_text())
-    except FileNotFoundError:
-        return None
-    return found
 
 
 def title(found: dict[str, Any], row: Row) -> str:

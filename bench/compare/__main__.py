@@ -24,6 +24,7 @@ from bench.compare.machine import machine
 from bench.compare.parts import LOADS, PARTS, Plan, progress, run_part
 from bench.compare.results import NAME, write_results
 from bench.compare.servers import BASELINE, OURS, SERVERS
+from bench.compare.stored import read_stored, write_stored
 from bench.compare.summary import report, summarised
 from bench.compare.tables import LOADS_HEAD, aligned, loads_line
 
@@ -46,11 +47,7 @@ def show(parts: dict[str, dict[str, Any]], found: dict[str, Any]) -> str:
 
 
 def stored(folder: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((folder / STORED).read_text())
-    except FileNotFoundError:
-        return {"parts": {}}
-    return found
+    return read_stored(folder / STORED) or {"parts": {}}
 
 
 def store(folder: Path, name: str, part: dict[str, Any]) -> dict[str, Any]:
@@ -58,9 +55,7 @@ def store(folder: Path, name: str, part: dict[str, Any]) -> dict[str, Any]:
     found = stored(folder)
     today = datetime.date.today().isoformat()
     found["parts"][name] = {"date": today, "machine": machine(), **part}
-    path = folder / STORED
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    write_stored(folder / STORED, found)
     return found
 
 

@@ -12,6 +12,7 @@ from bench.compare.findings import in_short
 from bench.compare.parts import LOADS, P99_LIMIT_US, SHARES
 from bench.compare.servers import SERVERS
 from bench.compare.spread import Row, grouped
+from bench.compare.stored import read_stored
 from bench.compare.summary import limits, one, ours, stages, summarised
 from bench.compare.tables import LOADS_HEAD, loads_line, markdown, number, shown, sweep, title
 
@@ -54,11 +55,11 @@ def write_results(folder: Path, parts: dict[str, dict[str, Any]]) -> None:
 
     pictures = draw(parts, folder / PICTURES)
     text = rendered(parts, pictures)
-    boots = boot.stored(folder)
+    boots = read_stored(folder / boot.STORED)
     if boots is not None:
         draw_boot(boots, folder / PICTURES)
         text += "\n" + boot.section(boots)
-    interrupts = chart.stored(folder)
+    interrupts = read_stored(folder / chart.STORED)
     if interrupts is not None:
         draw_interrupts(interrupts, folder / PICTURES)
         text += "\n" + chart.section(interrupts)
